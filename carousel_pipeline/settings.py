@@ -1,0 +1,112 @@
+"""One flat settings object per process, read once, lazily (C5, C9, M20).
+
+Importing this module reads nothing. A secret has no default, and one that is short, well known or copied from the example stops
+the start with the setting's name (M23): the predecessor shipped `change-me`.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from carousel_pipeline.errors import ConfigurationError
+
+_PLACEHOLDERS = ("changeme", "change-me", "change_me", "password", "secret", "example", "your-", "placeholder", "xxxx")
+_MIN_SECRET = 16
+
+
+def _blank_is_unset(value: object) -> object:
+    """`NAME=` in an env file means "not set"; `.env.example` leaves every optional setting so."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Optional = BeforeValidator(_blank_is_unset)
+OptionalStr = Annotated[str | None, Optional]
+OptionalSecret = Annotated[SecretStr | None, Optional]
+
+
+class Settings(BaseSettings):
+    """Everything the environment or `.env` can say. Field names are the settings' names in lower case."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    telegram_bot_token: OptionalSecret = None
+    telegram_api_url: OptionalStr = None
+    telegram_webhook_url: OptionalStr = None
+    telegram_webhook_secret: OptionalSecret = None
+
+    anthropic_api_key: OptionalSecret = None
+    anthropic_base_url: OptionalStr = None
+    anthropic_model: str = "claude-haiku-5-5"
+
+    gemini_api_key: OptionalSecret = None
+    gemini_base_url: OptionalStr = None
+    gemini_api_version: OptionalStr = None
+    gemini_image_model: str = "gemini-nano-banana-2.1"
+
+    database_url: OptionalSecret = None
+    dagster_database_url: OptionalSecret = None
+    dagster_graphql_url: OptionalStr = None
+
+    artifacts_url: OptionalStr = None
+    s3_endpoint_url: OptionalStr = None
+
+    carousel_home: Path = Field(
+        default_factory=lambda: Path.home() / ".carousel", validation_alias=AliasChoices("CAROUSEL_HOME")
+    )
+    carousel_allow_demo_providers: bool = False
+
+    @model_validator(mode="after")
+    def _secrets_are_real(self) -> Self:
+        for name in ("telegram_bot_token", "telegram_webhook_secret", "anthropic_api_key", "gemini_api_key"):
+            secret: SecretStr | None = getattr(self, name)
+            if secret is not None:
+                _refuse_weak(name.upper(), secret.get_secret_value())
+        if self.telegram_webhook_url and self.telegram_webhook_secret is None:
+            raise ValueError("TELEGRAM_WEBHOOK_SECRET is needed with TELEGRAM_WEBHOOK_URL")
+        return self
+
+    @property
+    def real_telegram(self) -> bool:
+        """Whether messages reach people outside this machine."""
+        return self.telegram_bot_token is not None and self.telegram_api_url is None
+
+    @property
+    def demo_providers(self) -> tuple[str, ...]:
+        """Names of the providers that have no key and are therefore played offline."""
+        keys = {"ANTHROPIC_API_KEY": self.anthropic_api_key, "GEMINI_API_KEY": self.gemini_api_key}
+        return tuple(name for name, key in keys.items() if key is None)
+
+    def refuse_demo_for_real_users(self) -> None:
+        """Raise `ConfigurationError` when a real bot would serve offline providers without being told to."""
+        if self.real_telegram and self.demo_providers and not self.carousel_allow_demo_providers:
+            missing = " and ".join(self.demo_providers)
+            raise ConfigurationError(
+                f"TELEGRAM_BOT_TOKEN is set but {missing} is not: real users would get demo carousels. "
+                f"Set {missing}, or CAROUSEL_ALLOW_DEMO_PROVIDERS=1 if that is what you want."
+            )
+
+
+def _refuse_weak(name: str, value: str) -> None:
+    if len(value) < _MIN_SECRET:
+        raise ValueError(f"{name} is too short to be a real secret (at least {_MIN_SECRET} characters)")
+    if any(word in value.lower() for word in _PLACEHOLDERS):
+        raise ValueError(f"{name} still holds a placeholder; put the real value there")
+
+
+@cache
+def get_settings() -> Settings:
+    """Return this process's settings.
+
+    Raises:
+        ConfigurationError: a setting is wrong; names it, never shows its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc']).upper() or 'settings'}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigurationError(f"settings: {problems}") from None
