@@ -1,0 +1,93 @@
+"""What every room's tests share: a clean environment and a real PostgreSQL with the real migrations (C10).
+
+Each xdist worker has a server of its own in a temporary folder. The migrations run once, into a template; a test that
+asks for `database_url` gets a copy of it that nobody else sees.
+"""
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from carousel_pipeline.database import Role, Row, connect, ensure_database, migrate
+from carousel_pipeline.local.postgres import EmbeddedPostgres
+from carousel_pipeline.settings import Settings, get_settings
+
+_FOREIGN = ("PG", "AWS_", "DAGSTER_", "CAROUSEL_", "TELEGRAM_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "S3_")
+_serial = itertools.count(1)
+
+Connect = Callable[[Role | None], psycopg.Connection[Row]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    names = {name.upper() for name in Settings.model_fields}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.upper() in names or name.upper().startswith(_FOREIGN):
+                patch.delenv(name)
+        patch.setitem(Settings.model_config, "env_file", None)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _fresh_settings() -> Iterator[None]:
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A server without durability; its `url(name)` names any database, existing or not."""
+    with (
+        tempfile.TemporaryDirectory(prefix="carousel-pg-", ignore_cleanup_errors=True) as folder,
+        EmbeddedPostgres(Path(folder), durable=False) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _template(postgres: EmbeddedPostgres) -> str:
+    ensure_database(postgres.url("template_carousel"))
+    migrate(postgres.url("template_carousel"))
+    return "template_carousel"
+
+
+@pytest.fixture
+def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of an empty database without migrations."""
+    yield from _database(postgres, "template0")
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres, _template: str) -> Iterator[str]:
+    """The URL of a migrated, empty database of this test alone."""
+    yield from _database(postgres, _template)
+
+
+@pytest.fixture
+def connect_as(database_url: str) -> Iterator[Connect]:
+    """A function that connects to `database_url` as a role (None: as superuser); closed after the test."""
+    opened: list[psycopg.Connection[Row]] = []
+
+    def open_(role: Role | None) -> psycopg.Connection[Row]:
+        opened.append(connect(database_url, role))
+        return opened[-1]
+
+    yield open_
+    for connection in opened:
+        connection.close()
+
+
+def _database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    name = sql.Identifier(f"test_{next(_serial)}")
+    with connect(postgres.url("postgres"), None) as server:
+        server.execute(sql.SQL("create database {} template {}").format(name, sql.Identifier(template)))
+        yield postgres.url(name.as_string(server).strip('"'))
+        server.execute(sql.SQL("drop database {} with (force)").format(name))
