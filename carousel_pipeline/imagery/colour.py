@@ -1,0 +1,121 @@
+"""Colours are mixed in OKLab, where equal steps look equal; mixing sRGB directly gives the grey, muddy middles of old gradients.
+
+All functions take and return float32 arrays whose last axis is a colour: sRGB as 0..255, OKLab as (L, a, b) with L in 0..1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+_TO_LMS = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ],
+    dtype=np.float32,
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ],
+    dtype=np.float32,
+)
+_FROM_LAB = np.linalg.inv(_TO_LAB).astype(np.float32)
+_FROM_LMS = np.linalg.inv(_TO_LMS).astype(np.float32)
+
+_DARK = 0.55
+_INK_DISTANCE = 0.45
+_GREY_CHROMA = 0.045
+
+
+def hex_to_oklab(colour: str) -> Floats:
+    """Return the OKLab triple of `#rrggbb`."""
+    srgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.float32)
+    return srgb_to_oklab(srgb)
+
+
+def srgb_to_oklab(srgb: Floats) -> Floats:
+    """Return OKLab for sRGB 0..255 of shape (..., 3)."""
+    unit = srgb / np.float32(255)
+    linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4).astype(np.float32)  # noqa: PLR2004 - the sRGB curve
+    return np.asarray(np.cbrt(linear @ _TO_LMS.T) @ _TO_LAB.T, dtype=np.float32)
+
+
+def oklab_to_srgb(lab: Floats) -> Floats:
+    """Return sRGB 0..255, clipped to the gamut, for OKLab of shape (..., 3)."""
+    linear = np.clip((lab @ _FROM_LAB.T) ** 3 @ _FROM_LMS.T, 0, 1)
+    unit = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** np.float32(1 / 2.4) - 0.055)  # noqa: PLR2004 - the sRGB curve
+    return np.asarray(unit * np.float32(255), dtype=np.float32)
+
+
+def mix(first: Floats, second: Floats, share: Floats | float) -> Floats:
+    """Return the OKLab mixture with `share` (0..1, broadcast against the pixels) of `second`."""
+    weight = np.asarray(share, dtype=np.float32)[..., None] if isinstance(share, np.ndarray) else np.float32(share)
+    return np.asarray(first + (second - first) * weight, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Palette:
+    """A style's colours as a painter uses them, in OKLab.
+
+    Attributes:
+        ground: the background.
+        accent: the style's accent, as it is.
+        tints: three to five colours near the ground's lightness, so that text on any of them stays as readable as on the ground.
+        dark: whether light text will stand on it.
+    """
+
+    ground: Floats
+    accent: Floats
+    tints: tuple[Floats, ...]
+    dark: bool
+
+    def tint(self, index: int) -> Floats:
+        """Return a tint; indexes wrap around."""
+        return self.tints[index % len(self.tints)]
+
+    def shade(self, amount: float) -> Floats:
+        """Return the ground, lighter on dark and darker on light grounds by `amount` of lightness; negative goes the other way."""
+        away = amount if self.dark else -amount
+        return np.array([np.clip(self.ground[0] + away, 0, 1), self.ground[1], self.ground[2]], dtype=np.float32)
+
+
+def palette_of(colours: tuple[str, ...], reach: float = 0.26) -> Palette:
+    """Return the palette of a style's hex colours, background first, accent last.
+
+    Colours that can only be ink (grey and far from the background in lightness) do not become tints. `reach` is how far, in OKLab
+    lightness, a tint may stray from the background.
+    """
+    labs = [hex_to_oklab(colour) for colour in colours]
+    ground, accent = labs[0], labs[-1]
+    dark = bool(ground[0] < _DARK)
+    chosen = [lab for lab in labs[1:] if not _is_ink(lab, ground)] or [accent]
+    tints = [_near(lab, ground, dark=dark, reach=reach) for lab in chosen]
+    for turn in (0.45, -0.4, 0.8):
+        if len(tints) >= 4:  # noqa: PLR2004 - four tints make a rich gradient
+            break
+        tints.append(_turned(tints[len(tints) % len(chosen)], turn))
+    return Palette(ground=ground, accent=accent, tints=tuple(tints), dark=dark)
+
+
+def _is_ink(lab: Floats, ground: Floats) -> bool:
+    return bool(abs(lab[0] - ground[0]) > _INK_DISTANCE and np.hypot(lab[1], lab[2]) < _GREY_CHROMA)
+
+
+def _near(lab: Floats, ground: Floats, *, dark: bool, reach: float) -> Floats:
+    low, high = (0.02, reach) if dark else (-reach, -0.02)
+    lightness = ground[0] + np.clip(lab[0] - ground[0], low, high)
+    # A colour far lighter or darker than where it is put would glow or go dirty with its whole chroma.
+    kept = 1.0 - 0.45 * min(1.0, abs(float(lab[0] - lightness)) / 0.5)
+    return np.array([np.clip(lightness, 0, 1), lab[1] * kept, lab[2] * kept], dtype=np.float32)
+
+
+def _turned(lab: Floats, radians: float) -> Floats:
+    cos, sin = np.cos(radians), np.sin(radians)
+    return np.array([lab[0], lab[1] * cos - lab[2] * sin, lab[1] * sin + lab[2] * cos], dtype=np.float32)
