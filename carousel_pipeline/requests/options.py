@@ -6,9 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Ratio = Literal["4:5", "1:1", "9:16", "16:9"]
 Tone = Literal["neutral", "friendly", "expert", "bold", "playful"]
-Structure = Literal[
-    "list", "how_to", "myth_fact", "problem_proof", "story", "before_after", "case", "questions"
-]
+Structure = Literal["list", "how_to", "myth_fact", "problem_proof", "story", "before_after", "case", "questions"]
 Words = Literal["rewrite", "keep"]
 Kind = Literal["carousel"]
 

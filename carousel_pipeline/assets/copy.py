@@ -1,0 +1,68 @@
+"""The copy of one request's slides.
+
+The job `outline` makes it before anybody has paid; nothing here touches money. The text is checked again although the bot did:
+a partition can be materialised by hand in the UI (M22).
+"""
+
+import asyncio
+
+import dagster as dg
+
+from carousel_pipeline.assets.policy import STEP_RETRIES, dagster_errors
+from carousel_pipeline.copywriting import Brief
+from carousel_pipeline.errors import PermanentError
+from carousel_pipeline.partitions import request_partitions
+from carousel_pipeline.records import RequestRecords
+from carousel_pipeline.requests import Deck, SourceError, clean_source, price_of
+from carousel_pipeline.resources import Database, Providers
+
+
+@dg.asset(
+    partitions_def=request_partitions,
+    io_manager_key="json",
+    retry_policy=STEP_RETRIES,
+    kinds={"anthropic", "json"},
+    group_name="carousel",
+    check_specs=[dg.AssetCheckSpec("slide_count", asset="copy", description="As many slides as were asked for.")],
+)
+def copy(context: dg.AssetExecutionContext, database: Database, providers: Providers) -> dg.MaterializeResult[Deck]:
+    """Slides, caption, hashtags and alt texts, in the text's language."""
+    with dagster_errors(context), database.session() as session:
+        records = RequestRecords(session)
+        request = records.load(context.partition_key)
+        try:
+            source = clean_source(request.source)
+        except SourceError as error:
+            raise PermanentError(str(error)) from None
+        writer = providers.writer()
+        written = asyncio.run(writer.write(Brief(source=source, options=request.options)))
+        deck = written.deck
+        records.outline_ready(request.id, deck, price_of(deck))
+    wanted = request.options.slides
+    return dg.MaterializeResult(
+        value=deck,
+        metadata={
+            "slides": len(deck.slides),
+            "language": deck.language,
+            "structure": deck.structure,
+            "writer": written.usage.model,
+            "demo": writer.demo,
+            "tokens in": written.usage.input_tokens,
+            "tokens out": written.usage.output_tokens,
+            "cost USD": written.usage.cost_usd,
+            "writing s": round(written.usage.duration_s, 3),
+            "price credits": price_of(deck),
+            "deck": dg.MetadataValue.md(
+                "\n\n".join(
+                    f"**{number}. {slide.heading}**\n\n{slide.body}" for number, slide in enumerate(deck.slides, 1)
+                )
+            ),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="slide_count",
+                passed=wanted is None or wanted == len(deck.slides),
+                metadata={"wanted": wanted or "the text decides", "written": len(deck.slides)},
+            )
+        ],
+    )

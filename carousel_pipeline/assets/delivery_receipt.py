@@ -1,0 +1,91 @@
+"""Sending the album, and the money that follows from what became of it.
+
+The intent is committed before the first byte goes to Telegram, the capture together with the message ids after. Between the two
+lies the one moment that cannot be closed: then the delivery is *in doubt*, nothing is sent again, and the user is asked.
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+import dagster as dg
+
+from carousel_pipeline.assets.claim import Claim, claimed
+from carousel_pipeline.assets.policy import STEP_RETRIES, dagster_errors
+from carousel_pipeline.errors import PermanentError
+from carousel_pipeline.partitions import request_partitions
+from carousel_pipeline.records import RequestRecord, RequestRecords
+from carousel_pipeline.requests import Deck
+from carousel_pipeline.requests.results import Receipt, RenderedSlides
+from carousel_pipeline.resources import Artifacts, Database, Telegram
+
+
+@dg.asset(
+    partitions_def=request_partitions,
+    io_manager_key="json",
+    retry_policy=STEP_RETRIES,
+    output_required=False,
+    kinds={"telegram"},
+    group_name="carousel",
+    check_specs=[
+        dg.AssetCheckSpec("all_arrived", asset="delivery_receipt", description="One message id for every slide."),
+    ],
+)
+def delivery_receipt(
+    context: dg.AssetExecutionContext,
+    copy: Deck,
+    rendered_slides: RenderedSlides,
+    database: Database,
+    artifacts: Artifacts,
+    telegram: Telegram,
+) -> Iterator[dg.MaterializeResult[Receipt]]:
+    """The album's message ids and what was charged for it."""
+    with dagster_errors(context), database.session() as session:
+        records = RequestRecords(session)
+        request = records.load(context.partition_key)
+        with claimed(context, session, request) as claim:
+            if claim is None:
+                return
+            claim.rendered()
+            store = artifacts.store()
+            slides = [store.get(item.key) for item in rendered_slides.items]
+            records.report_progress(request.id, "sending", 0, len(slides))
+            receipt = _deliver(claim, request, records, slides, _caption(copy), telegram)
+    yield dg.MaterializeResult(
+        value=receipt,
+        metadata={
+            "message ids": ", ".join(map(str, receipt.message_ids)),
+            "charged credits": receipt.charged,
+            "released credits": receipt.released,
+        },
+        check_results=[
+            dg.AssetCheckResult(check_name="all_arrived", passed=len(receipt.message_ids) == len(rendered_slides.items))
+        ],
+    )
+
+
+def _deliver(
+    claim: Claim, request: RequestRecord, records: RequestRecords, slides: list[bytes], caption: str, telegram: Telegram
+) -> Receipt:
+    from carousel_pipeline.delivery import Arrived, Outcome, Unknown, send_album  # noqa: PLC0415 - aiogram: only in a run
+
+    async def send() -> Outcome:
+        async with telegram.client() as bot:
+            return await send_album(bot, request.chat_id, slides, caption, may_send=claim.alive)
+
+    delivery_id = claim.begin_delivery()
+    outcome = asyncio.run(send())
+    if isinstance(outcome, Arrived):
+        records.keep_album(request.id, list(outcome.message_ids), list(outcome.file_ids))
+        charged, released = claim.delivered(delivery_id, outcome.message_ids)
+        return Receipt(message_ids=outcome.message_ids, charged=charged, released=released)
+    if isinstance(outcome, Unknown):
+        claim.in_doubt(delivery_id, outcome.reason)
+        raise PermanentError(
+            f"delivery in doubt ({outcome.reason}): the user is asked, nothing is sent again by itself"
+        )
+    claim.rejected(delivery_id, outcome.reason)
+    raise PermanentError(f"Telegram did not take the album ({outcome.reason}); the credits go back")
+
+
+def _caption(deck: Deck) -> str:
+    return "\n\n".join(part for part in (deck.caption, " ".join(deck.hashtags)) if part)

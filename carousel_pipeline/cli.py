@@ -1,0 +1,157 @@
+"""The command `carousel`. Arguments are parsed here; every command's work lives in its room and is imported when it is called."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from carousel_pipeline.errors import CarouselError
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout and nothing else.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="carousel-pipeline")
+def carousel() -> None:
+    """A Telegram bot that turns a text into an image carousel, made by Dagster, paid from a Postgres ledger."""
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one clear line, never a traceback."""
+    try:
+        carousel()
+    except CarouselError as error:
+        click.echo(f"carousel: {error}", err=True)
+        sys.exit(2)
+
+
+@carousel.command()
+def up() -> None:
+    """Start everything on this machine; Ctrl-C stops all of it."""
+    from carousel_pipeline.local.up import up as start
+
+    sys.exit(start())
+
+
+@carousel.command()
+@click.argument("text", required=False)
+@click.option(
+    "--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read the text here."
+)
+@click.option("--slides", type=click.IntRange(3, 10), help="How many slides; the text decides otherwise.")
+@click.option("--style", help="A style's id, see assets_static/styles.")
+@click.option("--lang", type=click.Choice(["ru", "en"]), default="en", show_default=True, help="Language of the chat.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("carousel-out"), show_default=True
+)
+@_JSON
+def demo(
+    text: str | None, file: Path | None, slides: int | None, style: str | None, lang: str, out: Path, *, as_json: bool
+) -> None:
+    """Write to the bot as a user would and wait for the album."""
+    from carousel_pipeline.local.demo import demo as play
+
+    sys.exit(play(text, file=file, slides=slides, style=style, lang=lang, out=out, as_json=as_json))
+
+
+@carousel.command()
+@click.argument("deck", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--style", default="editorial", show_default=True, help="A style's id, see assets_static/styles.")
+@click.option("--ratio", type=click.Choice(["4:5", "1:1", "9:16", "16:9"]), default="4:5", show_default=True)
+@click.option(
+    "--background", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A picture behind all."
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("carousel-out"), show_default=True
+)
+def render(deck: Path, style: str, ratio: str, background: Path | None, out: Path) -> None:
+    """Draw a deck from a JSON file: typography alone, for designers."""
+    from carousel_pipeline.rendering.command import render as draw
+
+    for path in draw(deck, style=style, ratio=ratio, background=background, out=out):
+        click.echo(path)
+
+
+@carousel.command()
+@_JSON
+def doctor(*, as_json: bool) -> None:
+    """Check settings, database, providers, fonts and storage: each ok, or what to do."""
+    from carousel_pipeline.doctor import doctor as examine
+
+    sys.exit(examine(as_json=as_json))
+
+
+@carousel.command()
+def migrate() -> None:
+    """Bring the database at DATABASE_URL to the newest schema."""
+    from carousel_pipeline.database import migrate as apply
+    from carousel_pipeline.errors import ConfigurationError
+    from carousel_pipeline.settings import get_settings
+
+    url = get_settings().database_url
+    if url is None:
+        raise ConfigurationError("DATABASE_URL is not set: name the database to migrate")
+    applied = apply(url.get_secret_value())
+    click.echo("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+
+
+@carousel.group()
+def bench() -> None:
+    """Measure what the README claims: medians and ratios in one run."""
+
+
+@bench.command("dispatch")
+@click.option("--runs", type=click.IntRange(1, 200), default=10, show_default=True)
+@_JSON
+def bench_dispatch(runs: int, *, as_json: bool) -> None:
+    """From submission to the first line of work: stock Dagster, this project, a direct call."""
+    from carousel_pipeline.run_workers.bench import bench_dispatch as measure
+
+    _report(measure(runs=runs), as_json=as_json)
+
+
+@bench.command("render")
+@_JSON
+def bench_render(*, as_json: bool) -> None:
+    """Milliseconds a slide, beside the floor of decoding and encoding alone."""
+    from carousel_pipeline.rendering.bench import bench_render as measure
+
+    _report(measure(), as_json=as_json)
+
+
+@bench.command("ledger")
+@_JSON
+def bench_ledger(*, as_json: bool) -> None:
+    """Transfers a second, beside two plain rows without any guard."""
+    from carousel_pipeline.ledger.bench import bench_ledger as measure
+
+    _report(measure(), as_json=as_json)
+
+
+def _report(figures: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    from rich.console import Console
+
+    Console().print_json(data=figures)
+
+
+@carousel.command("bot")
+def bot_process() -> None:
+    """Run the Telegram bot alone."""
+    from bot.__main__ import main as run
+
+    run()
+
+
+@carousel.command("code-server")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=4000, show_default=True)
+def code_server(host: str, port: int) -> None:
+    """Run the Dagster code server whose runs start from a warm process."""
+    from carousel_pipeline.run_workers.code_server import serve
+
+    serve(host, port)

@@ -1,0 +1,22 @@
+"""The one Definitions object. Importing it does no I/O: resources read their settings when a run or a sensor opens them."""
+
+import dagster as dg
+
+from carousel_pipeline import assets, jobs, sensors
+from carousel_pipeline.resources import Artifacts, Database, JsonIOManager, Providers, Telegram
+
+database_url = dg.EnvVar("DATABASE_URL")
+artifacts_url = dg.EnvVar("ARTIFACTS_URL")
+
+defs = dg.Definitions(
+    assets=[assets.copy, assets.images, assets.rendered_slides, assets.delivery_receipt],
+    jobs=[jobs.outline, jobs.carousel],
+    sensors=[sensors.dispatch_requests, sensors.settle_holds, sensors.fast_refund, sensors.fast_refund_canceled],
+    resources={
+        "database": Database(url=database_url),
+        "artifacts": Artifacts(url=artifacts_url),
+        "json": JsonIOManager(url=artifacts_url),
+        "providers": Providers(),
+        "telegram": Telegram(),
+    },
+)

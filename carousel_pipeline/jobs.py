@@ -1,0 +1,21 @@
+"""The two jobs of a request. In-process: one warm process runs all assets, no interpreter is started per step."""
+
+import dagster as dg
+
+from carousel_pipeline.partitions import request_partitions
+
+outline = dg.define_asset_job(
+    "outline",
+    selection=dg.AssetSelection.assets("copy"),
+    partitions_def=request_partitions,
+    executor_def=dg.in_process_executor,
+    description="Writes the slides' copy of one request. Free for the user; the bot shows it and asks.",
+)
+
+carousel = dg.define_asset_job(
+    "carousel",
+    selection=dg.AssetSelection.assets("images", "rendered_slides", "delivery_receipt"),
+    partitions_def=request_partitions,
+    executor_def=dg.in_process_executor,
+    description="Paints, draws and delivers one confirmed request, on the credits held for it.",
+)

@@ -1,0 +1,113 @@
+"""The request's content as a run process sees it, on one connection of role `led_pipeline`.
+
+A partition key may have been typed by hand in the Dagster UI, so whatever is read here is parsed before anything is spent (M22).
+"""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from carousel_pipeline.database import query
+from carousel_pipeline.errors import PermanentError
+from carousel_pipeline.requests import Deck, Options
+
+ArtifactRole = Literal["picture", "slide"]
+Step = Literal["queued", "pictures", "rendering", "sending"]
+
+
+class RequestRecord(BaseModel):
+    """One row of `carousel.request`, parsed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: UUID
+    user_id: int
+    chat_id: int = Field(repr=False)
+    source: str = Field(repr=False)
+    options: Options
+    phase: str
+    deck: Deck | None = None
+
+
+class ArtifactRow(BaseModel):
+    """One row of `carousel.artifact`: a stored object and what it was made from."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    role: ArtifactRole
+    position: int
+    recipe: str
+    sha256: str
+    key: str
+    content_type: str
+    bytes: int
+    width: int
+    height: int
+    meta: dict[str, Any] = {}
+
+
+class RequestRecords:
+    """Calls of schema `carousel` on one connection of role `led_pipeline`."""
+
+    def __init__(self, connection: Connection[dict[str, Any]]) -> None:
+        self._connection = connection
+
+    def load(self, request_id: str) -> RequestRecord:
+        """Return the request behind a partition key.
+
+        Raises:
+            PermanentError: the key is no request's id, or the row does not parse.
+        """
+        try:
+            key = UUID(request_id)
+        except ValueError:
+            raise PermanentError(
+                f"partition key {request_id[:60]!r} is not a request id; the bot makes requests, partitions follow"
+            ) from None
+        row = self._connection.execute(query("requests.load"), {"id": key}).fetchone()
+        if row is None:
+            raise PermanentError(f"no request {key}: it was never opened, or its rows were removed")
+        try:
+            return RequestRecord.model_validate(row)
+        except ValidationError as error:
+            where = sorted({".".join(map(str, item["loc"])) for item in error.errors()})
+            raise PermanentError(f"request {key} does not parse: {', '.join(where)}") from None
+
+    def outline_ready(self, request_id: UUID, deck: Deck, price: int) -> bool:
+        """Store the outline and tell the bot; False when a rerun found it ready or the user discarded it."""
+        return self._flag(
+            "requests.outline_ready", id=request_id, deck=Jsonb(deck.model_dump(mode="json")), price=price
+        )
+
+    def outline_failed(self, request_id: UUID, reason: str) -> bool:
+        """Give the outline up and tell the bot; False when it is not being drafted any more."""
+        return self._flag("requests.outline_failed", id=request_id, reason=reason)
+
+    def report_progress(self, request_id: UUID, step: Step, done: int, total: int) -> None:
+        """Tell the bot how far the request is: `done` of `total` slides in `step`."""
+        self._connection.execute(
+            query("requests.report_progress"), {"id": request_id, "step": step, "done": done, "total": total}
+        )
+
+    def artifacts(self, request_id: UUID, role: ArtifactRole) -> dict[int, ArtifactRow]:
+        """Return what is stored for the request, by slide position."""
+        rows = self._connection.execute(query("requests.artifacts"), {"id": request_id, "role": role}).fetchall()
+        return {row["position"]: ArtifactRow.model_validate(row) for row in rows}
+
+    def keep_artifact(self, request_id: UUID, row: ArtifactRow) -> None:
+        """Record an object that is already in storage, so that no later run buys or draws it again."""
+        self._connection.execute(
+            query("requests.keep_artifact"),
+            {"id": request_id, **row.model_dump(exclude={"meta"}), "meta": Jsonb(row.meta)},
+        )
+
+    def keep_album(self, request_id: UUID, messages: list[int], files: list[str]) -> None:
+        """Record the album's message ids and file ids in order, for instant re-sends."""
+        self._connection.execute(query("requests.keep_album"), {"id": request_id, "messages": messages, "files": files})
+
+    def _flag(self, name: str, **parameters: object) -> bool:
+        row = self._connection.execute(query(name), parameters).fetchone()
+        return row is not None and row["done"] is True

@@ -1,0 +1,12 @@
+"""Run tags: how a run is found from a request. Internal ids only, never a Telegram id or a text."""
+
+REQUEST_TAG = "carousel/request"
+DISPATCH_TAG = "carousel/dispatch"
+USER_TAG = "carousel/user"
+SECOND_LIFE_TAG = "carousel/second-life"
+
+
+def run_tags(request_id: str, dispatch_key: str, user_id: int | None) -> dict[str, str]:
+    """Return the tags of a run for one dispatch of a request."""
+    tags = {REQUEST_TAG: request_id, DISPATCH_TAG: dispatch_key}
+    return tags if user_id is None else {**tags, USER_TAG: str(user_id)}
