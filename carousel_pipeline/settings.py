@@ -6,9 +6,9 @@ the start with the setting's name (M23): the predecessor shipped `change-me`.
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carousel_pipeline.errors import ConfigurationError
@@ -17,45 +17,35 @@ _PLACEHOLDERS = ("changeme", "change-me", "change_me", "password", "secret", "ex
 _MIN_SECRET = 16
 
 
-def _blank_is_unset(value: object) -> object:
-    """`NAME=` in an env file means "not set"; `.env.example` leaves every optional setting so."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-Optional = BeforeValidator(_blank_is_unset)
-OptionalStr = Annotated[str | None, Optional]
-OptionalSecret = Annotated[SecretStr | None, Optional]
-
-
 class Settings(BaseSettings):
-    """Everything the environment or `.env` can say. Field names are the settings' names in lower case."""
+    """Everything the environment or `.env` can say. Field names are the settings' names in lower case; empty is unset."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
-    telegram_bot_token: OptionalSecret = None
-    telegram_api_url: OptionalStr = None
-    telegram_webhook_url: OptionalStr = None
-    telegram_webhook_secret: OptionalSecret = None
+    telegram_bot_token: SecretStr | None = None
+    telegram_api_url: str | None = None
+    telegram_webhook_url: str | None = None
+    telegram_webhook_secret: SecretStr | None = None
 
-    anthropic_api_key: OptionalSecret = None
-    anthropic_base_url: OptionalStr = None
+    anthropic_api_key: SecretStr | None = None
+    anthropic_base_url: str | None = None
     anthropic_model: str = "claude-haiku-5-5"
 
-    gemini_api_key: OptionalSecret = None
-    gemini_base_url: OptionalStr = None
-    gemini_api_version: OptionalStr = None
+    gemini_api_key: SecretStr | None = None
+    gemini_base_url: str | None = None
+    gemini_api_version: str | None = None
     gemini_image_model: str = "gemini-nano-banana-2.1"
 
-    database_url: OptionalSecret = None
-    dagster_database_url: OptionalSecret = None
-    dagster_graphql_url: OptionalStr = None
+    database_url: SecretStr | None = None
+    dagster_database_url: SecretStr | None = None
+    dagster_graphql_url: str | None = None
 
-    artifacts_url: OptionalStr = None
-    s3_endpoint_url: OptionalStr = None
+    artifacts_url: str | None = None
+    s3_endpoint_url: str | None = None
 
-    carousel_home: Path = Field(
-        default_factory=lambda: Path.home() / ".carousel", validation_alias=AliasChoices("CAROUSEL_HOME")
-    )
+    carousel_home: Path = Field(default_factory=lambda: Path.home() / ".carousel")
     carousel_allow_demo_providers: bool = False
 
     @model_validator(mode="after")
@@ -107,6 +97,7 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']).upper() or 'settings'}: {item['msg']}" for item in error.errors()
+            f"{'.'.join(str(part) for part in item['loc']).upper() or 'settings'}: {item['msg']}"
+            for item in error.errors()
         )
         raise ConfigurationError(f"settings: {problems}") from None

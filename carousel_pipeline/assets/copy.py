@@ -5,6 +5,7 @@ a partition can be materialised by hand in the UI (M22).
 """
 
 import asyncio
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -25,7 +26,7 @@ from carousel_pipeline.resources import Database, Providers
     group_name="carousel",
     check_specs=[dg.AssetCheckSpec("slide_count", asset="copy", description="As many slides as were asked for.")],
 )
-def copy(context: dg.AssetExecutionContext, database: Database, providers: Providers) -> dg.MaterializeResult[Deck]:
+def copy(context: dg.AssetExecutionContext, database: Database, providers: Providers) -> Iterator[dg.MaterializeResult[Deck]]:
     """Slides, caption, hashtags and alt texts, in the text's language."""
     with dagster_errors(context), database.session() as session:
         records = RequestRecords(session)
@@ -39,7 +40,7 @@ def copy(context: dg.AssetExecutionContext, database: Database, providers: Provi
         deck = written.deck
         records.outline_ready(request.id, deck, price_of(deck))
     wanted = request.options.slides
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         value=deck,
         metadata={
             "slides": len(deck.slides),
