@@ -1,0 +1,47 @@
+"""Imported once by the fork server: all that a run needs is in memory before the run is asked for.
+
+`problem` is empty, or says why runs must not be forked from this process.
+"""
+
+import gc
+import importlib
+import os
+import threading
+
+from dagster import Definitions
+
+from carousel_pipeline.run_workers.run_process import PRELOAD_DEFINITIONS
+
+MODULES = (
+    "dagster._grpc.impl",
+    "carousel_pipeline.run_workers.storage",
+    "carousel_pipeline.run_workers.coordinator",
+    "psycopg",
+    "psycopg_pool",
+    "aiogram",
+    "PIL.Image",
+    "numpy",
+    "uharfbuzz",
+)
+
+
+def _load(definitions: str) -> None:
+    for name in MODULES:
+        importlib.import_module(name)
+    module = importlib.import_module(definitions)
+    for value in vars(module).values():
+        if isinstance(value, Definitions):
+            repository = value.get_repository_def()
+            for job in repository.get_all_jobs():
+                job.get_job_snapshot_id()
+
+
+def _shared_by_a_fork() -> str:
+    others = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
+    return f"an import has started threads, which a fork would lose: {', '.join(others)}" if others else ""
+
+
+_load(os.environ[PRELOAD_DEFINITIONS])
+problem = _shared_by_a_fork()
+gc.collect()
+gc.freeze()  # the collector would otherwise touch every object and so copy every page in each run

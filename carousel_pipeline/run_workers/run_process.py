@@ -1,0 +1,117 @@
+"""What a run process is: a fork of a process that has imported everything and connected to nothing.
+
+A fresh interpreter needs 5-10 s to import Dagster and this project; a fork needs none of it. Python's own fork server makes the
+forks: single-threaded, without connections, and started again by Python if it dies.
+
+What must stay true:
+
+- nothing alive crosses the fork (M14): no connection, no thread, no event loop, and no random state;
+- a run process never outlives those who watch it. Without the code server nobody would see it crash, so it ends like a
+  cancelled run; without the fork server the code server takes it for dead, so it has to be dead at once.
+"""
+
+import ctypes
+import importlib
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+
+PRELOAD_DEFINITIONS = "_CAROUSEL_PRELOAD_DEFINITIONS"  # the one way to tell a fork server anything is its environment
+_PRELOAD = "carousel_pipeline.run_workers.preload"
+_PR_SET_PDEATHSIG = 1
+_LAST_WORDS_S = 10.0
+
+
+class PreloadError(Exception):
+    """The process that run processes are forked from could not be prepared; the message says why."""
+
+
+class RunProcess(ForkServerProcess):
+    """The process of one run."""
+
+    def run(self) -> None:
+        """Cut what the fork would share, watch the watchers, then execute the run."""
+        _die_with_fork_server()
+        if (numpy := sys.modules.get("numpy")) is not None:
+            # Python reseeds `random` after a fork, numpy does not: all runs would paint the same noise.
+            numpy.random.seed()
+        threading.Thread(target=_end_with_code_server, name="parent-watch", daemon=True).start()
+        super().run()
+
+
+class RunProcessContext(ForkServerContext):
+    """The multiprocessing context that Dagster's code server starts its runs with."""
+
+    Process = RunProcess
+
+
+def start_fork_server(definitions: str) -> RunProcessContext:
+    """Start preparing the process that runs are forked from, and return without waiting for it.
+
+    Args:
+        definitions: the module whose definitions it loads.
+    """
+    context = RunProcessContext()
+    os.environ[PRELOAD_DEFINITIONS] = definitions
+    context.set_forkserver_preload([_PRELOAD])
+    multiprocessing.forkserver.ensure_running()
+    return context
+
+
+def await_fork_server(context: RunProcessContext) -> None:
+    """Wait until a run can be forked from a prepared process.
+
+    Python ignores an import that fails in the fork server, and then every run would silently be slow; so a first child is asked.
+
+    Raises:
+        PreloadError: what is missing, or that the fork server ended while it prepared.
+    """
+    ours, theirs = context.Pipe(duplex=False)
+    with ours, theirs:
+        try:
+            child = context.Process(target=_report, args=(theirs,))
+            child.start()
+            theirs.close()
+            problem = ours.recv()
+            child.join()
+        except (EOFError, OSError) as error:
+            raise PreloadError("the fork server ended while it prepared; its error stands above") from error
+    if problem:
+        raise PreloadError(problem)
+
+
+def _report(answer: Connection) -> None:
+    preload = sys.modules.get(_PRELOAD)
+    if preload is None:
+        try:
+            importlib.import_module(_PRELOAD)
+            problem = f"{_PRELOAD} was not loaded"
+        except ImportError as error:
+            problem = f"{_PRELOAD} cannot be imported: {error}"
+    else:
+        problem = preload.problem
+    answer.send(problem)
+    answer.close()
+
+
+def _die_with_fork_server() -> None:
+    if sys.platform == "linux":
+        fork_server = os.getppid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != fork_server:
+            os._exit(1)
+
+
+def _end_with_code_server() -> None:
+    code_server = multiprocessing.parent_process()
+    if code_server is None:
+        return
+    code_server.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(_LAST_WORDS_S)
+    os._exit(1)
