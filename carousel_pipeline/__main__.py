@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
         refuse_python(sys.version_info[:2])
         if arguments[:1] == ["test"]:
             return run_checks(environment([LOCK, TEST_LOCK], "tests"), arguments[1:])
-        if LOCK.exists() and (Path(sys.prefix) == VENV or not installed()):
+        if LOCK.exists() and (stamp("runtime").exists() if Path(sys.prefix) == VENV else not installed()):
             python = environment([LOCK], "runtime")
             if Path(sys.prefix) != VENV:
                 os.execv(python, [str(python), str(VENV / "bin" / "carousel"), *arguments])  # noqa: S606 # no shell wanted
@@ -108,9 +108,8 @@ def environment(locks: list[Path], name: str) -> Path:
         raise CannotRunError(
             f"{' and '.join(missing)} not found in {ROOT}: this needs a complete clone of the repository."
         )
-    stamp = VENV / f".installed-{name}"
     state = digest([*locks, ROOT / "pyproject.toml"])
-    if up_to_date(stamp, state):
+    if up_to_date(name, state):
         return VENV_PYTHON
     with LOCK.open("rb") as turn:
         try:
@@ -118,9 +117,9 @@ def environment(locks: list[Path], name: str) -> Path:
         except BlockingIOError:
             say("Another start is installing; waiting for it.")
             fcntl.flock(turn, fcntl.LOCK_EX)
-        if not up_to_date(stamp, state):
+        if not up_to_date(name, state):
             install(locks)
-            stamp.write_text(state, encoding="ascii")
+            stamp(name).write_text(state, encoding="ascii")
     return VENV_PYTHON
 
 
@@ -129,9 +128,15 @@ def digest(files: list[Path]) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
 
 
-def up_to_date(stamp: Path, state: str) -> bool:
-    """Return whether `stamp` says that `state` is installed in an environment that still has its Python."""
-    return VENV_PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == state
+def stamp(name: str) -> Path:
+    """Return the file that remembers what is installed under `name`."""
+    return VENV / f".installed-{name}"
+
+
+def up_to_date(name: str, state: str) -> bool:
+    """Return whether `state` is installed under `name` in an environment that still has its Python."""
+    remembered = stamp(name)
+    return VENV_PYTHON.exists() and remembered.exists() and remembered.read_text(encoding="ascii") == state
 
 
 def install(locks: list[Path]) -> None:

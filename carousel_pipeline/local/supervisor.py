@@ -23,12 +23,12 @@ import secrets
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self, TypeVar
 
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.local import lifeline
@@ -37,12 +37,14 @@ from carousel_pipeline.local.screen import Screen
 _LOG_BYTES = 5_000_000
 _LOG_FILES = 2
 _TAIL_LINES = 15
-_POLL_S = 0.05
+_POLL_S = 0.1
 _CRASHES = 5
 _CRASH_WINDOW_S = 120.0
 _LONGEST_PAUSE_S = 10.0
 _SWEEP_S = 2.0
 _DRAIN_S = 1.0
+
+T = TypeVar("T")
 
 
 class PartFailedError(PermanentError):
@@ -122,12 +124,7 @@ class Supervisor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # A second Ctrl-C cancels this too: the stop goes on, because half a stop leaves orphans.
-        stopping = asyncio.ensure_future(self._stop())
-        while not stopping.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(stopping)
-        stopping.result()
+        await uninterrupted(self._stop())
 
     async def start(self, *parts: Part) -> None:
         """Start `parts` together and return when all are ready; they stop together, before the waves started earlier.
@@ -296,6 +293,21 @@ class Supervisor:
         if self._guard is not None:
             self._guard.cancel()
             await asyncio.gather(self._guard, return_exceptions=True)
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end though this task is cancelled meanwhile, then be cancelled: half a stop leaves orphans."""
+    task, cancelled = asyncio.ensure_future(work), False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        # Whoever cancelled is answered first; a failure of the work is then only a footnote.
+        task.exception()
+        raise asyncio.CancelledError
+    return task.result()
 
 
 async def _end(kept: _Kept) -> None:
