@@ -1,0 +1,293 @@
+"""The plan behind a text: its title, its ideas in their order, its last word. Decides what kind of text it is, changes no word."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import regex
+
+from carousel_pipeline.copywriting.document import Block, sentences, weight_of
+from carousel_pipeline.copywriting.language import Language
+from carousel_pipeline.copywriting.ranking import Sentence, rank
+from carousel_pipeline.requests import Structure
+
+_FEW_ITEMS = 3
+_FEW_HEADINGS = 2
+_FEW_PAIRS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Idea:
+    """One thing to say.
+
+    Attributes:
+        sentences: what the text says about it, in order.
+        heading: the user's own heading, or None.
+        points: list items that belong to it.
+        item: whether it was a list item itself.
+    """
+
+    sentences: tuple[Sentence, ...]
+    heading: str | None = None
+    points: tuple[str, ...] = ()
+    item: bool = False
+
+    @property
+    def length(self) -> float:
+        """How long it reads, in words."""
+        return sum(weight_of(sentence.text) for sentence in self.sentences) + sum(map(weight_of, self.points))
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The plan of a text.
+
+    Attributes:
+        title: the user's own title, or None.
+        lede: what is said before the first idea.
+        ideas: in the text's order.
+        close: what is said after the last idea.
+        structure: what kind of text it is.
+    """
+
+    title: str | None
+    lede: tuple[Sentence, ...]
+    ideas: tuple[Idea, ...]
+    close: tuple[Sentence, ...]
+    structure: Structure
+
+
+@dataclass
+class _Part:
+    """A block with its ranked sentences."""
+
+    kind: str
+    text: str
+    ordered: bool
+    sentences: tuple[Sentence, ...]
+
+
+def outline(blocks: Sequence[Block], language: Language) -> Outline:
+    """Return the plan of a parsed text."""
+    parts = _parts(blocks, language)
+    title = None
+    if len(parts) > 1 and parts[0].kind == "heading":
+        title, parts = parts[0].text.rstrip(" :"), parts[1:]
+    for plan in (_pairs, _items, _sections):
+        if found := plan(title, parts, language):
+            return found
+    return _prose(title, parts, language)
+
+
+def _parts(blocks: Sequence[Block], language: Language) -> list[_Part]:
+    texts = [
+        [block.text] if block.kind in {"heading", "verse"} else sentences(block.text, language) for block in blocks
+    ]
+    ranked = rank(texts, language)
+    return [
+        _Part(block.kind, block.text, block.ordered, tuple(found)) for block, found in zip(blocks, ranked, strict=True)
+    ]
+
+
+_LABEL = r"^(?:\*\*)?\s*(?:{words})(?:\s*(?:№\s*)?\d{{1,2}})?\s*(?:\*\*)?\s*[:.—–-]\s*(?:\*\*)?\s*"
+
+
+def _label(language: Language, cue: str) -> regex.Pattern[str]:
+    known = dict(language.cues)
+    words = "|".join(regex.escape(word) for word in known.get(cue, ())) or r"(?!)"  # type: ignore[call-overload]  # a literal by its callers
+    return regex.compile(_LABEL.format(words=words), regex.IGNORECASE)
+
+
+def _pairs(title: str | None, parts: list[_Part], language: Language) -> Outline | None:
+    """Myths with their facts, questions with their answers, each named as such by the writer."""
+    for structure, one, other in (("myth_fact", "myth", "fact"), ("questions", "question", "answer")):
+        first, second = _label(language, one), _label(language, other)
+        flat = [sentence for part in parts for sentence in part.sentences]
+        if sum(bool(first.match(s.text)) for s in flat) < _FEW_PAIRS or not any(second.match(s.text) for s in flat):
+            continue
+        lede: list[Sentence] = []
+        pairs: list[tuple[str, list[Sentence]]] = []
+        for sentence in flat:
+            if first.match(sentence.text):
+                pairs.append((sentence.text if structure == "myth_fact" else first.sub("", sentence.text), []))
+            elif pairs:
+                text = sentence.text if structure == "myth_fact" else second.sub("", sentence.text)
+                pairs[-1][1].append(dataclasses.replace(sentence, text=text))
+            else:
+                lede.append(sentence)
+        ideas = tuple(Idea(tuple(rest), heading=heading) for heading, rest in pairs)
+        return Outline(title, tuple(lede), ideas, (), "myth_fact" if structure == "myth_fact" else "questions")
+    return None
+
+
+def _items(title: str | None, parts: list[_Part], language: Language) -> Outline | None:
+    """A list with its introduction and its last word; a paragraph under an item belongs to it."""
+    places = [number for number, part in enumerate(parts) if part.kind == "item"]
+    headings = sum(part.kind == "heading" for part in parts)
+    share = sum(len(parts[place].text) for place in places) / max(1, sum(len(part.text) for part in parts))
+    if len(places) < _FEW_ITEMS or headings > 1 or (share < 0.35 and not _explained(parts, places)):  # noqa: PLR2004 - a third is a list
+        return None
+    ideas: list[Idea] = []
+    for place, following in zip(places, [*places[1:], None], strict=True):
+        own = parts[place].sentences
+        if following is not None:
+            own += tuple(s for part in parts[place + 1 : following] for s in part.sentences)
+        elif _explained(parts, places) and place + 1 < len(parts):
+            own += parts[place + 1].sentences
+        ideas.append(Idea(own, item=True))
+    tail = places[-1] + (2 if _explained(parts, places) else 1)
+    before = parts[: places[0]]
+    lede = tuple(s for part in before for s in part.sentences)
+    if title is None and lede and before[-1].kind == "heading":
+        title, lede = before[-1].text.rstrip(" :"), tuple(s for part in before[:-1] for s in part.sentences)
+    ordered = sum(parts[place].ordered for place in places) > len(places) / 2
+    guide = (
+        ordered and (language.hears("step", title or "") or not title) or language.hears("step", parts[places[0]].text)
+    )
+    close = tuple(s for part in parts[tail:] for s in part.sentences)
+    return Outline(title, lede, tuple(ideas), close, "how_to" if guide else "list")
+
+
+def _explained(parts: list[_Part], places: list[int]) -> bool:
+    """Return whether most items are followed by a paragraph of their own."""
+    gaps = [b - a > 1 for a, b in zip(places, places[1:], strict=False)]
+    return bool(gaps) and sum(gaps) > len(gaps) / 2
+
+
+def _sections(title: str | None, parts: list[_Part], language: Language) -> Outline | None:
+    """One idea under each of the user's headings."""
+    places = [number for number, part in enumerate(parts) if part.kind == "heading"]
+    if len(places) < _FEW_HEADINGS:
+        return None
+    lede = tuple(s for part in parts[: places[0]] for s in part.sentences)
+    ideas: list[Idea] = []
+    for place, following in zip(places, [*places[1:], len(parts)], strict=True):
+        inside = parts[place + 1 : following]
+        said = tuple(s for part in inside if part.kind != "item" for s in part.sentences)
+        points = tuple(part.text for part in inside if part.kind == "item")
+        if said or points:
+            ideas.append(Idea(said, heading=parts[place].text.rstrip(" :"), points=points))
+    if len(ideas) < _FEW_HEADINGS:
+        return None
+    close: tuple[Sentence, ...] = ()
+    if len(ideas) > _FEW_HEADINGS and language.hears("conclusion", ideas[-1].heading or "") and not ideas[-1].points:
+        close, ideas = ideas[-1].sentences, ideas[:-1]
+    asked = sum((idea.heading or "").endswith("?") for idea in ideas) > len(ideas) / 2
+    guided = sum(language.hears("step", idea.heading or "") for idea in ideas) > len(ideas) / 2
+    structure: Structure = "questions" if asked else "how_to" if guided else "list"
+    return Outline(title, lede, tuple(ideas), close, structure)
+
+
+def _prose(title: str | None, parts: list[_Part], language: Language) -> Outline:
+    said = [s for part in parts for s in part.sentences]
+    if not said:
+        return Outline(None, (), (), (), "story")
+    close: list[Sentence] = []
+    if len(said) > 4 and _last_word(said[-1].text, language):  # noqa: PLR2004 - a short text cannot spare its last sentence
+        close.append(said.pop())
+    return Outline(title, (), (Idea(tuple(said)),), tuple(close), _told(said, language))
+
+
+def _last_word(text: str, language: Language) -> bool:
+    return weight_of(text) <= 16 and (text.rstrip('»"”)').endswith("?") or language.hears("conclusion", text))  # noqa: PLR2004 - a slide's heading
+
+
+def _told(said: list[Sentence], language: Language) -> Structure:
+    """Return the structure that the words give away."""
+    share = {cue: sum(language.hears(cue, s.text) for s in said) / len(said) for cue in ("story", "problem", "proof")}
+    before = any(language.hears("before", s.text) for s in said[: len(said) // 2 + 1])
+    after = any(language.hears("after", s.text) for s in said[len(said) // 2 :])
+    if share["story"] > 0.34:  # noqa: PLR2004 - every third sentence speaks of its teller
+        return "story"
+    if before and after and share["problem"] > 0:
+        return "before_after"
+    if share["problem"] > 0.12 and share["proof"] > 0.12:  # noqa: PLR2004 - every eighth
+        return "problem_proof"
+    if sum(s.counted for s in said) / len(said) > 0.4:  # noqa: PLR2004 - a text of figures
+        return "case"
+    return "story" if share["story"] > 0.2 else "list"  # noqa: PLR2004 - every fifth
+
+
+def fit(ideas: Sequence[Idea], slots: int) -> list[Idea]:
+    """Return `ideas` as at most `slots` ideas, splitting the longest while there are fewer; may stay shorter than asked.
+
+    List items are gathered, never lost; of headed sections the weightiest stay, in order.
+    """
+    kept = list(ideas)
+    if len(kept) > slots:
+        if all(idea.item for idea in kept):
+            return _gathered(kept, slots)
+        worth = sorted(range(len(kept)), key=lambda i: -max((s.weight for s in kept[i].sentences), default=0.4))[:slots]
+        return [kept[i] for i in sorted(worth)]
+    if len(kept) == 1 and not kept[0].heading and not kept[0].points:
+        return [dataclasses.replace(kept[0], sentences=part) for part in segments(kept[0].sentences, slots)]
+    while kept and len(kept) < slots:
+        place = max(range(len(kept)), key=lambda i: (_splits(kept[i]), kept[i].length))
+        if not _splits(kept[place]):
+            break
+        kept[place : place + 1] = _halves(kept[place])
+    return kept
+
+
+def _splits(idea: Idea) -> bool:
+    return (
+        len(idea.sentences) > (1 if idea.heading else 1) or len(idea.points) > 1 or bool(idea.points and idea.sentences)
+    )
+
+
+def _halves(idea: Idea) -> list[Idea]:
+    if idea.points and idea.sentences:
+        return [dataclasses.replace(idea, points=()), Idea((), heading=idea.heading, points=idea.points)]
+    if idea.points:
+        middle = (len(idea.points) + 1) // 2
+        return [
+            dataclasses.replace(idea, points=idea.points[:middle]),
+            dataclasses.replace(idea, points=idea.points[middle:]),
+        ]
+    first, second = segments(idea.sentences, 2)
+    return [dataclasses.replace(idea, sentences=first), Idea(second, item=idea.item)]
+
+
+def _gathered(ideas: list[Idea], slots: int) -> list[Idea]:
+    groups = [list(map(int, group)) for group in np.array_split(np.arange(len(ideas)), slots)]
+    return [
+        ideas[group[0]]
+        if len(group) == 1
+        else Idea((), points=tuple(" ".join(s.text for s in ideas[i].sentences) for i in group), item=True)
+        for group in groups
+    ]
+
+
+def segments(said: Sequence[Sentence], count: int) -> list[tuple[Sentence, ...]]:
+    """Return `said` cut into at most `count` runs of about equal length, rather between paragraphs than inside them."""
+    if len(said) <= count:
+        return [(sentence,) for sentence in said]
+    atoms = _atoms(said)
+    lengths = np.array([sum(weight_of(s.text) for s in atom) for atom in atoms])
+    ends = np.concatenate([[0.0], np.cumsum(lengths)])
+    wanted = ends[-1] / count
+    breaks = np.array(
+        [0.0]
+        + [0.0 if b[0].paragraph != a[-1].paragraph else 0.35 for a, b in zip(atoms, atoms[1:], strict=False)]
+        + [0.0]
+    )
+    cost = ((ends[None, :] - ends[:, None]) / wanted - 1) ** 2 + breaks[None, :]
+    cost[np.tril_indices(len(ends))] = np.inf
+    best = cost[0].copy()
+    trail = []
+    for _ in range(count - 1):
+        table = best[:, None] + cost
+        trail.append(table.argmin(axis=0))
+        best = table.min(axis=0)
+    cuts = [len(atoms)]
+    for step in reversed(trail):
+        cuts.append(int(step[cuts[-1]]))
+    cuts.append(0)
+    cuts.reverse()
+    return [tuple(s for atom in atoms[a:b] for s in atom) for a, b in zip(cuts, cuts[1:], strict=False)]
+
+
+def _atoms(said: Sequence[Sentence], most: int = 300) -> list[tuple[Sentence, ...]]:
+    size = -(-len(said) // most)
+    return [tuple(said[i : i + size]) for i in range(0, len(said), size)]

@@ -1,0 +1,231 @@
+"""Headings and bodies out of whole sentences: shortened by leaving out, never by rewording.
+
+What may go: an opening connector whose sentence before is not on the slide, a remark in round brackets, footnote marks. What may not:
+a condition, a negation, a figure, a "but". So a sentence is never cut at a comma; it is split over heading and body instead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import regex
+
+from carousel_pipeline.copywriting.document import weight_of, words
+from carousel_pipeline.copywriting.language import Language
+from carousel_pipeline.copywriting.ranking import Sentence
+
+HEADING_WORDS = 9
+LONG_HEADING_WORDS = 14
+BODY_WORDS = 32
+MAX_HEADING = 140
+MAX_BODY = 600
+POINTS = 5
+
+_BRACKETS = regex.compile(r"\s*\((?![^)]*\d)[^()]{1,160}\)")
+_FOOTNOTE = regex.compile(r"\s*\[(?:\d{1,3}|\p{L})\]")
+_LEAD = regex.compile(
+    r"^(?P<lead>(?:\*\*)?[^:.!?;—–]{2,70}?(?:\*\*)?)(?P<mark>:|\s[—–-])\s+(?P<rest>\S.+)$", regex.DOTALL
+)
+_BOLD_LEAD = regex.compile(r"^\*\*(?P<lead>[^*]{2,80})\*\*\s*[:.—–-]?\s*(?P<rest>\S.*)$", regex.DOTALL)
+_NOTABLE = regex.compile(
+    r"(?<![\w.,])(?:[$€£₽¥]\s?)?\d[\d\s\u00a0.,]*\d?(?:\s?(?:%|[$€£₽¥]|(?:тыс|млн|млрд)\.?|(?:million|billion|percent|процент\p{L}*)))(?!\w)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A heading won from a sentence.
+
+    Attributes:
+        text: the heading.
+        rest: what of the sentence goes into the body.
+        quality: how well it stands alone, 0..1.
+    """
+
+    text: str
+    rest: str
+    quality: float
+
+
+def plain(text: str) -> str:
+    """Return `text` without `**` and `==` marks."""
+    return text.replace("**", "").replace("==", "")
+
+
+def capital(text: str) -> str:
+    """Return `text` with its first letter in upper case."""
+    for place, letter in enumerate(text):
+        if letter.isalpha():
+            return text[:place] + letter.upper() + text[place + 1 :]
+        if letter.isdigit():
+            break
+    return text
+
+
+def lighten(text: str, language: Language, *, alone: bool) -> str:
+    """Return a sentence without footnotes and figureless brackets and, if its predecessor is absent, without its connector."""
+    light = _BRACKETS.sub("", _FOOTNOTE.sub("", text)).strip() or text
+    if alone:
+        for _ in range(2):
+            shorter = language.connector.sub("", light, count=1)
+            if shorter == light or weight_of(shorter) < 3:  # noqa: PLR2004 - fewer words say nothing
+                break
+            light = capital(shorter)
+    return light
+
+
+def as_heading(text: str) -> str:
+    """Return `text` as a heading: no full stop at its end, no quotes left open, at most `MAX_HEADING` characters."""
+    head = balanced(text.strip())
+    if not head.endswith(("...", "…")):
+        head = regex.sub(r"(?<=\S)[.,;:。，]+((?:\*\*)?)$", r"\1", head)
+    return clipped(head, MAX_HEADING)
+
+
+def headline(sentence: str, language: Language) -> Headline:
+    """Return the best heading that this sentence can give."""
+    text = sentence.strip()
+    length = weight_of(text)
+    lead = _BOLD_LEAD.match(text) or _LEAD.match(text)
+    if lead and _names(lead["lead"], language) and weight_of(lead["rest"]) >= 3:  # noqa: PLR2004 - less is no explanation
+        return Headline(as_heading(plain(lead["lead"])), capital(lead["rest"].strip()), 0.95)
+    if length <= HEADING_WORDS and len(text) <= 80:  # noqa: PLR2004 - two lines
+        return Headline(as_heading(text), "", 1.0 if length >= 3 else 0.8)  # noqa: PLR2004 - two words are a label
+    if split := _clauses(text, language):
+        return split
+    if length <= LONG_HEADING_WORDS and len(text) <= 110:  # noqa: PLR2004 - three lines
+        return Headline(as_heading(text), "", 0.55)
+    return _broken(text)
+
+
+def _names(lead: str, language: Language) -> bool:
+    found = words(plain(lead))
+    return 1 <= len(found) <= 7 and any(word.lower() not in language.stopwords for word in found)  # noqa: PLR2004 - a name, not a clause
+
+
+def _clauses(text: str, language: Language) -> Headline | None:
+    if weight_of(text) > 45:  # noqa: PLR2004 - the rest would not fit a body
+        return None
+    places = [match.span() for match in language.clause.finditer(text)]
+    if language.subordinate(text) and (comma := regex.search(r"[,，]\s+", text)):
+        places = [comma.span()]
+    for start, end in places:
+        first, rest = text[:start], text[end:]
+        if 3 <= weight_of(first) <= HEADING_WORDS and weight_of(rest) >= 2 and _closed(first):  # noqa: PLR2004 - both halves say something
+            return Headline(f"{first}…", f"…{rest}", 0.7)
+    return None
+
+
+def _closed(text: str) -> bool:
+    return (
+        all(text.count(a) == text.count(b) for a, b in ("()", "«»", "“”"))
+        and text.count('"') % 2 == 0
+        and text.count("**") % 2 == 0
+    )
+
+
+def _broken(text: str) -> Headline:
+    """Break a long sentence after about seven words; the body goes on where the heading stopped."""
+    spaces = [match.start() for match in regex.finditer(r"\s+", text)] or list(range(8, len(text), 8))
+    good = [
+        at
+        for at in spaces
+        if 4 <= weight_of(text[:at]) <= HEADING_WORDS and len(text[:at]) <= 80 and _closed(text[:at])
+    ]  # noqa: PLR2004
+    if not good:
+        at = next((place for place in reversed(spaces) if place <= 80), min(len(text), 60))  # noqa: PLR2004 - two lines
+        return Headline(balanced(text[:at].rstrip(" ,;:—–-")) + "…", f"…{balanced(text[at:].strip())}", 0.1)
+    at = max(good, key=lambda place: (_pause(text, place), place))
+    return Headline(text[:at].rstrip(" ,;:—–-") + "…", f"…{text[at:].strip(' —–-')}", 0.3)
+
+
+def _pause(text: str, at: int) -> float:
+    """Return how natural a break before the word at `at` is: after a comma, or before a short word that opens a phrase."""
+    if text[at - 1] in ",;:—–":
+        return 2.0
+    following = regex.match(r"\s*(\w+)", text[at:])
+    last = regex.search(r"(\w+)$", text[:at])
+    if last and len(last[1]) <= 3:  # noqa: PLR2004 - prepositions and articles stay with their noun
+        return -1.0
+    return 1.0 if following and len(following[1]) <= 3 else 0.0  # noqa: PLR2004 - as above
+
+
+def best_headline(said: Sequence[Sentence], language: Language) -> tuple[int, Headline]:
+    """Return which sentence of an idea makes its heading, and the heading."""
+
+    def worth(place: int) -> float:
+        sentence = said[place]
+        leaning = place > 0 and language.leans_back(sentence.text)
+        score = (
+            found[place].quality * (0.55 + 0.45 * sentence.weight)
+            + (0.16 if sentence.first else 0)
+            + (0.07 if sentence.counted else 0)
+        )
+        return score * (0.45 if leaning else 1.0) * (0.8 if place == len(said) - 1 and place else 1.0)
+
+    found = [headline(lighten(s.text, language, alone=True), language) for s in said]
+    best = max(range(len(said)), key=worth)
+    return best, found[best]
+
+
+def body(said: Sequence[Sentence], language: Language, start: str = "", budget: float = BODY_WORDS) -> str:
+    """Return the weightiest sentences that fit `budget` words after `start`, in order; at least one where there is one."""
+    room = budget - weight_of(start)
+    texts = [lighten(s.text, language, alone=not start and number == 0) for number, s in enumerate(said)]
+    lengths = [weight_of(text) for text in texts]
+    chosen: set[int] = set()
+    if sum(lengths) <= room * 1.2:
+        chosen = set(range(len(said)))
+    else:
+        for place in sorted(range(len(said)), key=lambda i: -_appeal(said, i)):
+            needs = {place} | ({place - 1} if place and language.leans_back(said[place].text) else set())
+            length = sum(lengths[i] for i in needs - chosen)
+            if length <= room:
+                chosen |= needs
+                room -= length
+    if not chosen and not start and said:
+        chosen = {min(range(len(said)), key=lambda i: lengths[i])}
+    parts = [start] if start else []
+    for place in sorted(chosen):
+        bare = place - 1 not in chosen and not (place == 0 and start)
+        parts.append(lighten(said[place].text, language, alone=bare))
+    joint = "\n" if any("\n" in part for part in parts) else " "
+    return clipped(balanced(joint.join(parts)), MAX_BODY)
+
+
+def _appeal(said: Sequence[Sentence], place: int) -> float:
+    sentence = said[place]
+    return sentence.weight + (0.25 if place == 0 else 0) + (0.15 if sentence.counted else 0)
+
+
+def points(found: Sequence[str], language: Language) -> str:
+    """Return list lines, each lightened and without a full stop."""
+    lines = [regex.sub(r"[.;,]+$", "", lighten(point.replace("\n", " "), language, alone=True)) for point in found]
+    share = max(60, MAX_BODY // max(1, len(lines)) - 3)
+    return "\n".join(f"- {clipped(balanced(capital(line)), share)}" for line in lines)
+
+
+def balanced(text: str) -> str:
+    """Return `text` without emphasis marks, brackets or quotes that were opened or closed only once."""
+    for mark in ("**", "==", '"'):
+        if text.count(mark) % 2:
+            text = text.replace(mark, "")
+    for opening, closing in ("()", "«»", "“”", "[]"):
+        if text.count(opening) != text.count(closing):
+            text = text.replace(opening, "").replace(closing, "")
+    return text.strip()
+
+
+def clipped(text: str, limit: int) -> str:
+    """Return `text` within `limit` characters, cut after a word and marked with an ellipsis."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    space = max(cut.rfind(" "), cut.rfind("\n"))
+    return balanced((cut[:space] if space > limit // 2 else cut).rstrip(" ,;:—–-")) + "…"
+
+
+def marked(text: str, mark: str) -> str:
+    """Return `text` with its first notable figure between `mark`s, unless something is emphasised already."""
+    if "**" in text or "==" in text or not (figure := _NOTABLE.search(text)):
+        return text
+    return f"{text[: figure.start()]}{mark}{figure[0].strip()}{mark}{text[figure.start() + len(figure[0].rstrip()) :]}"
