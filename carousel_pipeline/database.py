@@ -83,7 +83,7 @@ def query(name: str) -> bytes:
 
 
 def migrate(url: str) -> list[str]:
-    """Apply the migrations that `url`'s database has not seen, in order, and return their names.
+    """Apply the migrations that `url`'s database has not seen, in the order of their names, and return these.
 
     Each runs in a transaction of its own, together with the note that it ran. Two starts at once are safe: the second
     waits for the first and finds nothing to do. The login needs CREATEROLE and CREATE on the database, not superuser.
