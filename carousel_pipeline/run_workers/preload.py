@@ -12,10 +12,28 @@ from dagster import Definitions
 
 from carousel_pipeline.run_workers.run_process import PRELOAD_DEFINITIONS
 
+# What Dagster imports only when a run needs it, then what our own rooms use. A test watches that a run imports nothing more.
 MODULES = (
+    "dagster._core.execution.plan.active",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.factory",
+    "dagster._core.launcher",
+    "dagster._core.run_coordinator",
+    "dagster._core.secrets",
+    "dagster._core.secrets.env_file",
+    "dagster._core.storage.noop_compute_log_manager",
+    "dagster._core.storage.root",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.system_config.composite_descent",
+    "dagster._core.utility_ops",
     "dagster._grpc.impl",
-    "carousel_pipeline.run_workers.storage",
+    "dagster._utils.test.definitions",
+    "psycopg2.extensions",
+    "psycopg2.extras",
+    "upath.implementations.local",
     "carousel_pipeline.run_workers.coordinator",
+    "carousel_pipeline.run_workers.launcher",
+    "carousel_pipeline.run_workers.storage",
     "psycopg",
     "psycopg_pool",
     "aiogram",

@@ -58,7 +58,7 @@ def start_fork_server(definitions: str) -> RunProcessContext:
     """
     context = RunProcessContext()
     os.environ[PRELOAD_DEFINITIONS] = definitions
-    context.set_forkserver_preload([_PRELOAD])
+    context.set_forkserver_preload(["__main__", _PRELOAD])
     multiprocessing.forkserver.ensure_running()
     return context
 
