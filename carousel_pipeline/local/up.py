@@ -211,8 +211,9 @@ class Stack:
             given = SecretStr(postgres.url("carousel"))
         if dagster is None:
             dagster = SecretStr(urlsplit(given.get_secret_value())._replace(path="/dagster").geturl())
-        await _in_thread(lambda: _prepare("DATABASE_URL", given, migrated=True))
-        await _in_thread(lambda: _prepare("DAGSTER_DATABASE_URL", dagster, migrated=False))
+        embedded = self._postgres is not None
+        await _in_thread(lambda: _prepare("PostgreSQL" if embedded else "DATABASE_URL", given, migrated=True))
+        await _in_thread(lambda: _prepare("PostgreSQL" if embedded else "DAGSTER_DATABASE_URL", dagster, migrated=False))
         return {"DATABASE_URL": given.get_secret_value(), "DAGSTER_DATABASE_URL": dagster.get_secret_value()}
 
     def _environment(self, ports: dict[str, int]) -> dict[str, str]:
