@@ -1,0 +1,91 @@
+"""From picture bytes to pixels of exactly the wanted size: decode, crop around the middle, treat."""
+
+import io
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from carousel_pipeline.errors import PermanentError
+from carousel_pipeline.rendering.colour import Rgb, rgb
+from carousel_pipeline.rendering.scene import PicturePlace
+
+MAX_PIXELS = 50_000_000
+_DIM = 0.62
+
+
+def decode(picture: bytes, size: tuple[int, int]) -> Image.Image:
+    """Return the picture in sRGB, scaled and cropped around its middle to `size`.
+
+    Raises:
+        PermanentError: not a picture, or one of more than 50 megapixels.
+    """
+    try:
+        with Image.open(io.BytesIO(picture)) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise PermanentError(
+                    f"the picture has {opened.width}x{opened.height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels"
+                )
+            opened.draft("RGB", size)
+            image = ImageOps.exif_transpose(opened)
+            if image.mode != "RGB":
+                image = _opaque(image)
+            else:
+                image.load()
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PermanentError(f"the picture cannot be read: {type(error).__name__}") from error
+    return fit(image, size)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if "A" in image.getbands() or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        ground = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        return Image.alpha_composite(ground, layered).convert("RGB")
+    return image.convert("RGB")
+
+
+def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return `image` scaled no more than needed and cropped around its middle to `size`."""
+    if image.size == size:
+        return image
+    scale = max(size[0] / image.width, size[1] / image.height)
+    width, height = size[0] / scale, size[1] / scale
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    if abs(scale - 1) < 0.002:  # noqa: PLR2004  # a crop without resampling stays sharp and costs nothing
+        corner = round(left), round(top)
+        return image.crop((*corner, corner[0] + size[0], corner[1] + size[1]))
+    return image.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height), reducing_gap=2.0)
+
+
+def treat(image: Image.Image, place: PicturePlace) -> Image.Image:
+    """Return the picture as the style wants it."""
+    if place.treatment == "none":
+        return image
+    if place.treatment == "dim":
+        return image.point([round(value * _DIM) for value in range(256)] * 3)
+    grey = ImageOps.autocontrast(image.convert("L"), cutoff=1)
+    if place.treatment == "mono":
+        return Image.merge("RGB", (grey, grey, grey))
+    return ImageOps.colorize(grey, place.dark, place.light)
+
+
+def backdrop(size: tuple[int, int], first: str, second: str) -> Image.Image:
+    """Return the style's own quiet gradient, for a slide without a picture."""
+    return _gradient(size, rgb(first), rgb(second)).copy()
+
+
+@lru_cache(maxsize=32)
+def _gradient(size: tuple[int, int], first: Rgb, second: Rgb) -> Image.Image:
+    """A diagonal gradient, dithered: eight bits would band over a thousand pixels."""
+    width, height = size
+    x = np.linspace(0, 0.35, width, dtype=np.float32)[None, :, None]
+    y = np.linspace(0, 0.65, height, dtype=np.float32)[:, None, None]
+    start, end = np.array(first, np.float32), np.array(second, np.float32)
+    noise = np.random.default_rng(1).random((height, width, 1), np.float32)
+    return Image.fromarray((start + (end - start) * (x + y) + noise).clip(0, 255).astype(np.uint8))
+
+
+def ground(size: tuple[int, int], first: str, second: str) -> Image.Image:
+    """Return a flat or, when the colours differ, a graded ground."""
+    return Image.new("RGB", size, first) if first == second else _gradient(size, rgb(first), rgb(second)).copy()

@@ -1,0 +1,113 @@
+"""Where a line may end. UAX #14 for the scripts the fonts cover, typographic where the standard leaves a choice. Pure.
+
+Words of simple scripts cost one regex match: uniseg, which is complete, takes 24 ms for 190 characters, a whole slide's budget.
+Tests hold this module against uniseg: it may refuse a break that the standard allows, never the other way round. Thai has no
+spaces, so its words come from budoux.
+"""
+
+from functools import cache, lru_cache
+
+import budoux
+import pyphen
+import regex
+
+_WORD = regex.compile(r"[^ \n]+ *")
+_UNBREAKABLE = regex.compile(
+    r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Devanagari}\p{M}0-9!\"#$%&'()*+,.:;<=>@\[\\\]^_`{|}~«»„“”‘’…№\u00a0\u200d\u200c]*"
+)
+_CLASSES = regex.compile(
+    r"(?P<han>[\p{lb=ID}\p{lb=EB}\p{lb=EM}\p{lb=CJ}\p{lb=H2}\p{lb=H3}\p{lb=RI}\p{Emoji_Presentation}])"
+    r"|(?P<thai>\p{lb=SA})"
+    r"|(?P<open>[\p{lb=OP}\p{Pi}])"
+    r"|(?P<close>[\p{lb=CL}\p{lb=CP}\p{lb=EX}\p{lb=IS}\p{lb=NS}\p{lb=IN}\p{Pf}])"
+    r"|(?P<hyphen>[\p{lb=HY}\u2010])"
+    r"|(?P<dash>[\p{lb=B2}\u2013])"
+    r"|(?P<slash>\p{lb=SY})"
+    r"|(?P<glue>[\p{lb=GL}\p{lb=WJ}\p{lb=QU}])"
+    r"|(?P<other>.)",
+    regex.DOTALL,
+)
+_GRAPHEME = regex.compile(r"\X")
+_SLASH_BREAKS_FROM = 18
+_LETTERS = 2
+
+
+def opportunities(text: str) -> list[int]:
+    """Return the offsets in one paragraph at which a next line may start, its end included, in order."""
+    found: list[int] = []
+    for match in _WORD.finditer(text):
+        word = match[0]
+        if not _UNBREAKABLE.fullmatch(word.rstrip(" ")):
+            start = match.start()
+            found.extend(start + offset for offset in _inside(word.rstrip(" ")))
+        found.append(match.end())
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _inside(word: str) -> tuple[int, ...]:
+    clusters = [(match.start(), match[0]) for match in _GRAPHEME.finditer(word)]
+    kinds = [_kind(cluster) for _, cluster in clusters]
+    thai = _thai_breaks(word) if "thai" in kinds else frozenset()
+    return tuple(
+        clusters[index][0]
+        for index in range(1, len(clusters))
+        if _may_break(kinds, clusters, index, long=len(word) >= _SLASH_BREAKS_FROM) or clusters[index][0] in thai
+    )
+
+
+def _kind(cluster: str) -> str:
+    match = _CLASSES.match(cluster)
+    return (match.lastgroup if match else None) or "other"
+
+
+def _may_break(kinds: list[str], clusters: list[tuple[int, str]], index: int, *, long: bool) -> bool:
+    before, after = kinds[index - 1], kinds[index]
+    if after in {"close", "glue", "hyphen", "slash"} or before in {"open", "glue"}:
+        return False
+    if before == "hyphen":
+        # "-5" and "--flag" stay whole, "well-known" may part after two letters.
+        lettered = index >= _LETTERS + 1 and kinds[index - 2] == "other" and kinds[index - 3] == "other"
+        return lettered and after == "other" and not clusters[index][1][0].isdigit()
+    if before == "slash":
+        return long and after == "other" and not clusters[index][1][0].isdigit()
+    if before == "dash":
+        return (
+            index > 1
+            and after not in {"dash", "close"}
+            and kinds[index - 2] != "dash"
+            and not clusters[index][1][0].isdigit()
+        )
+    if after == "dash":
+        return False
+    return "han" in {before, after}
+
+
+def _thai_breaks(word: str) -> frozenset[int]:
+    offsets: set[int] = set()
+    at = 0
+    for phrase in _thai_parser().parse(word):
+        offsets.add(at)
+        at += len(phrase)
+    starts = {match.start() for match in _GRAPHEME.finditer(word)}
+    return frozenset(
+        offset for offset in offsets & starts if offset and _kind(word[offset]) == _kind(word[offset - 1]) == "thai"
+    )
+
+
+@cache
+def _thai_parser() -> budoux.Parser:
+    return budoux.load_default_thai_parser()
+
+
+@cache
+def _dictionary(language: str) -> pyphen.Pyphen | None:
+    name = pyphen.language_fallback(language)
+    return pyphen.Pyphen(lang=name, left=3, right=3) if name else None
+
+
+@lru_cache(maxsize=2048)
+def hyphenations(word: str, language: str) -> tuple[int, ...]:
+    """Return the offsets in `word` where it may part with a hyphen; empty for a language without a dictionary."""
+    dictionary = _dictionary(language)
+    return tuple(dictionary.positions(word)) if dictionary else ()

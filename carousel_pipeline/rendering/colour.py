@@ -1,0 +1,83 @@
+"""sRGB arithmetic of WCAG 2.2: luminance, contrast, mixing. Pure."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Rgb: TypeAlias = tuple[int, int, int]
+Pixels = npt.NDArray[np.uint8]
+
+# After JPEG a ratio loses a few hundredths, so renderers aim above WCAG AA's 4.5.
+AA = 4.5
+TARGET = 4.55
+WHITE: Rgb = (255, 255, 255)
+BLACK: Rgb = (0, 0, 0)
+
+
+@cache
+def linear_light() -> npt.NDArray[np.float32]:
+    """Return the linear value of each 8-bit channel value."""
+    values = np.arange(256) / 255
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def luminance(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Return the relative luminance of uint8 pixels (…, 3)."""
+    table = linear_light()
+    light = table[pixels[..., 0]] * np.float32(0.2126)
+    light += table[pixels[..., 1]] * np.float32(0.7152)
+    light += table[pixels[..., 2]] * np.float32(0.0722)
+    return light
+
+
+def luminance_of(colour: Rgb) -> float:
+    """Return the relative luminance of one colour."""
+    return float(luminance(np.array(colour, np.uint8)[None])[0])
+
+
+def ratio(first: float, second: float) -> float:
+    """Return the contrast ratio of two luminances, 1 to 21."""
+    return (max(first, second) + 0.05) / (min(first, second) + 0.05)
+
+
+def contrast(first: Rgb, second: Rgb) -> float:
+    """Return the contrast ratio of two colours, 1 to 21."""
+    return ratio(luminance_of(first), luminance_of(second))
+
+
+def mix(first: Rgb, second: Rgb, share: float) -> Rgb:
+    """Return `first` with `share` (0 to 1) of `second`."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return red, green, blue
+
+
+def rgb(colour: str) -> Rgb:
+    """Return the channels of `#rrggbb`."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def hex_of(colour: Rgb) -> str:
+    """Return `#rrggbb`."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def readable(colour: Rgb, backgrounds: Sequence[Rgb], target: float = TARGET) -> Rgb:
+    """Return `colour`, moved no further towards black or white than it takes to stand out from every background.
+
+    When neither end suffices for all of them, the end with the better worst contrast is returned.
+    """
+
+    def worst(candidate: Rgb) -> float:
+        return min((contrast(candidate, background) for background in backgrounds), default=21.0)
+
+    if worst(colour) >= target:
+        return colour
+    end = max((WHITE, BLACK), key=worst)
+    for step in range(1, 20):
+        candidate = mix(colour, end, step / 20)
+        if worst(candidate) >= target:
+            return candidate
+    return end

@@ -1,0 +1,268 @@
+"""A placed slide and a picture to pixels: picture, decoration, scrims, highlighter, glyphs, in this order.
+
+What must stay true: the worst pixel under every text reaches 4.5:1, measured on the pixels that are really there; all ink lies in
+its box; the same input gives the same bytes. Glyphs come from HarfBuzz' own rasteriser: no hinting, no system fonts.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import uharfbuzz as hb
+from PIL import Image
+
+from carousel_pipeline.rendering import background, shapes
+from carousel_pipeline.rendering.colour import AA, Pixels, Rgb, readable, rgb
+from carousel_pipeline.rendering.encode import to_jpeg
+from carousel_pipeline.rendering.fonts import face
+from carousel_pipeline.rendering.scene import Box, GlyphRun, LayoutWarning, ScrimPlace, SlideLayout, TextBox
+from carousel_pipeline.rendering.scrim import blend, lay, profile, solve, under, worst_contrast
+
+_GLASS_BLUR = 26.0
+_SAMPLE = 2
+_EMOJI_PAD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedSlide:
+    """A finished slide.
+
+    Attributes:
+        jpeg: sRGB, quality 95, 4:4:4, `width` x `height`.
+        contrast: worst ratio measured under any text.
+        ink_inside: whether every drawn pixel of text lay inside its box and the slide.
+    """
+
+    position: int
+    jpeg: bytes
+    width: int
+    height: int
+    warnings: tuple[LayoutWarning, ...]
+    contrast: float
+    ink_inside: bool
+
+
+def render_slide(layout: SlideLayout, picture: bytes | None) -> RenderedSlide:
+    """Draw one slide and encode it.
+
+    Args:
+        layout: from `layout_deck`.
+        picture: any image file, fitted to its place; None draws the style's own backdrop.
+
+    Raises:
+        PermanentError: the picture cannot be read.
+    """
+    image, contrast, inside = draw_slide(layout, picture)
+    return RenderedSlide(
+        layout.position, to_jpeg(image), layout.width, layout.height, layout.warnings, contrast, inside
+    )
+
+
+def draw_slide(layout: SlideLayout, picture: bytes | None) -> tuple[Image.Image, float, bool]:
+    """Return the drawn RGB image, the worst contrast under text, and whether all ink stayed inside."""
+    image = _with_picture(layout, picture)
+    for shape in layout.under:
+        shapes.paint(image, shape)
+    inks = {index: rgb(text.colour) for index, text in enumerate(layout.texts)}
+    image = _scrimmed(image, layout, inks)
+    for shape in layout.furniture:
+        shapes.paint(image, shape)
+    pixels = np.asarray(image)
+    accents: dict[int, Rgb] = {}
+    worst = 21.0
+    for index, text in enumerate(layout.texts):
+        ground = under(pixels, text.ink, _SAMPLE)
+        reached = worst_contrast(ground, inks[index])
+        if reached < AA:
+            inks[index] = readable(inks[index], _extremes(ground))
+            reached = worst_contrast(ground, inks[index])
+        accents[index] = rgb(text.accent) if worst_contrast(ground, rgb(text.accent)) >= AA else inks[index]
+        worst = min(worst, reached)
+    inside = True
+    for index, text in enumerate(layout.texts):
+        inside &= _draw_text(image, text, inks[index], accents[index])
+    for shape in layout.over:
+        shapes.paint(image, shape)
+    return image, worst, inside
+
+
+def _extremes(ground: Pixels) -> list[Rgb]:
+    """Return the darkest and the lightest pixel."""
+    order = ground.astype(np.uint16).sum(axis=1)
+    picked = ground[[int(order.argmin()), int(order.argmax())]]
+    return [(int(red), int(green), int(blue)) for red, green, blue in picked]
+
+
+def _with_picture(layout: SlideLayout, picture: bytes | None) -> Image.Image:
+    place = layout.picture
+    left, top, right, bottom = (round(value) for value in place.box)
+    size = right - left, bottom - top
+    fills = size == (layout.width, layout.height) and place.mask == "none"
+    if picture is None:
+        shown = background.backdrop(size, place.dark, place.light)
+    else:
+        shown = background.treat(background.decode(picture, size), place)
+    if fills:
+        return shown
+    image = background.ground((layout.width, layout.height), layout.ground, layout.ground_end)
+    for shape in layout.back:
+        shapes.paint(image, shape)
+    if place.mask == "none":
+        image.paste(shown, (left, top))
+    else:
+        image.paste(shown, (left, top), shapes.outline(place.mask, *size, round(place.radius), 0))
+    return image
+
+
+def _scrimmed(image: Image.Image, layout: SlideLayout, inks: dict[int, Rgb]) -> Image.Image:
+    """Lay every scrim; a text's ink may be changed where no veil suffices."""
+    for scrim in layout.scrims:
+        if scrim.kind != "veil":
+            _card(image, scrim, layout, inks)
+    veils = [scrim for scrim in layout.scrims if scrim.kind == "veil"]
+    if not veils:
+        return image
+    pixels = np.array(image)
+    for scrim in veils:
+        _veil(pixels, scrim, layout, inks)
+    return Image.fromarray(pixels)
+
+
+def _veil(pixels: Pixels, scrim: ScrimPlace, layout: SlideLayout, inks: dict[int, Rgb]) -> None:
+    under_text = np.concatenate([under(pixels, layout.texts[index].ink, _SAMPLE) for index in scrim.texts])
+    ink = inks[scrim.texts[0]]
+    found = solve(under_text, ink, rgb(scrim.fill), scrim.opacity)
+    for index in scrim.texts:
+        inks[index] = found.ink
+    axis = 0 if scrim.axis == "y" else 1
+    start, end = (scrim.box[1], scrim.box[3]) if axis == 0 else (scrim.box[0], scrim.box[2])
+    strength = profile(pixels.shape[axis], start, end, scrim.fade)
+    lay(pixels, found.veil, strength * np.float32(found.opacity), axis)
+
+
+def _card(image: Image.Image, scrim: ScrimPlace, layout: SlideLayout, inks: dict[int, Rgb]) -> None:
+    left, top, right, bottom = (round(value) for value in scrim.box)
+    size = right - left, bottom - top
+    mask = shapes.outline("round", *size, round(scrim.radius), 0)
+    if scrim.kind == "card":
+        image.paste(scrim.fill, (left, top), mask)
+    else:
+        glass = np.asarray(shapes.blurred(image, scrim.box, _GLASS_BLUR))
+        ink = inks[scrim.texts[0]]
+        found = solve(glass[::_SAMPLE, ::_SAMPLE].reshape(-1, 3), ink, rgb(scrim.fill), scrim.opacity)
+        for index in scrim.texts:
+            inks[index] = found.ink
+        image.paste(Image.fromarray(blend(glass, found.veil, found.opacity)), (left, top), mask)
+    if scrim.outline:
+        image.paste(scrim.outline, (left, top), shapes.outline("round", *size, round(scrim.radius), 3))
+
+
+class _Rasterisers(threading.local):
+    """HarfBuzz rasterisers keep state, so each thread has its own."""
+
+    def __init__(self) -> None:
+        self.outlines = hb.RasterDraw()
+        self.colours = hb.RasterPaint()
+
+
+_rasterisers = _Rasterisers()
+
+
+def _draw_text(image: Image.Image, text: TextBox, ink: Rgb, accent: Rgb) -> bool:
+    """Draw one text; return whether its ink stayed inside its box and the image."""
+    for mark in text.marks:
+        left, top, right, bottom = mark
+        radius = (bottom - top) * 0.16
+        shapes.paint(image, _marker(left, top, right, bottom, text.mark_fill, radius))
+    inside = True
+    colours = {"text": ink, "accent": accent, "mark": rgb(text.mark_ink)}
+    plain = [run for run in text.runs if not face(run.face).colour]
+    for name, colour in colours.items():
+        runs = [run for run in plain if run.ink == name]
+        if runs:
+            inside &= _draw_runs(image, runs, text, colour)
+    for run in text.runs:
+        if face(run.face).colour:
+            inside &= _draw_emoji(image, run, text)
+    return inside
+
+
+def _marker(left: float, top: float, right: float, bottom: float, fill: str, radius: float) -> shapes.Shape:
+    return shapes.Shape("rect", (left, top, right, bottom), fill, radius=radius)
+
+
+def _draw_runs(image: Image.Image, runs: Sequence[GlyphRun], text: TextBox, colour: Rgb) -> bool:
+    left, top = int(text.box[0]) - 2, int(text.box[1]) - 2
+    width, height = int(text.box[2]) + 3 - left, int(text.box[3]) + 3 - top
+    raster = _rasterisers.outlines
+    raster.clear()
+    raster.extents = hb.RasterExtents(0, 0, width, height, 0)
+    for run in runs:
+        found = face(run.face)
+        scale = run.size / found.upem
+        font = found.font
+        x, y = run.x - left, run.y - top
+        for glyph, dx, dy in zip(run.glyphs, run.xs, run.ys, strict=True):
+            raster.transform = (scale, 0.0, 0.0, -scale, x + dx, y + dy)
+            raster.draw_glyph(font, glyph)
+    drawn = raster.render()
+    extents = drawn.extents
+    mask = Image.frombuffer("L", (extents.width, extents.height), bytes(drawn.buffer), "raw", "L", extents.stride, 1)
+    image.paste(colour, (left, top), mask)
+    return _contains(text.box, mask.getbbox(), left, top, image)
+
+
+def _contains(box: Box, ink: tuple[int, int, int, int] | None, left: int, top: int, image: Image.Image) -> bool:
+    if ink is None:
+        return True
+    x0, y0, x1, y1 = ink[0] + left, ink[1] + top, ink[2] + left, ink[3] + top
+    return (
+        x0 >= max(0, int(box[0])) and y0 >= max(0, int(box[1]))
+        and x1 <= min(image.width, box[2] + 1) and y1 <= min(image.height, box[3] + 1)
+    )  # fmt: skip
+
+
+def _draw_emoji(image: Image.Image, run: GlyphRun, text: TextBox) -> bool:
+    inside = True
+    for glyph, dx, dy in zip(run.glyphs, run.xs, run.ys, strict=True):
+        found = _emoji(run.face, glyph, run.size)
+        if found is None:
+            continue
+        picture, (offset_x, offset_y) = found
+        left, top = round(run.x + dx) + offset_x, round(run.y + dy) + offset_y
+        image.paste(picture, (left, top), picture)
+        inside &= _contains(text.box, picture.getbbox(alpha_only=True), left, top, image)
+    return inside
+
+
+@lru_cache(maxsize=256)
+def _emoji(name: str, glyph: int, size: float) -> tuple[Image.Image, tuple[int, int]] | None:
+    """Return a colour glyph as RGBA and where it lies relative to its origin."""
+    found = face(name)
+    ink = found.ink(glyph)
+    if ink is None:
+        return None
+    left, top = int(ink[0] * size) - _EMOJI_PAD, int(-ink[3] * size) - _EMOJI_PAD
+    width, height = int(ink[2] * size) + _EMOJI_PAD - left, int(-ink[1] * size) + _EMOJI_PAD - top
+    raster = _rasterisers.colours
+    raster.clear()
+    scale = size / found.upem
+    raster.transform = (scale, 0.0, 0.0, -scale, -left, -top)
+    raster.extents = hb.RasterExtents(0, 0, width, height, 0)
+    if not raster.paint_glyph_or_fail(found.font, glyph):
+        raster.clear()
+        return None
+    return _straight(raster.render()), (left, top)
+
+
+def _straight(drawn: Any) -> Image.Image:
+    """Return HarfBuzz' premultiplied BGRA as straight RGBA."""
+    extents = drawn.extents
+    rows = np.frombuffer(drawn.buffer, np.uint8).reshape(extents.height, extents.stride)[:, : extents.width * 4]
+    pixels = rows.reshape(extents.height, extents.width, 4)
+    alpha = pixels[..., 3:4].astype(np.uint16)
+    colour = np.minimum(255, (pixels[..., 2::-1].astype(np.uint16) * 255 + alpha // 2) // np.maximum(alpha, 1))
+    return Image.fromarray(np.concatenate([colour.astype(np.uint8), pixels[..., 3:4]], axis=-1))

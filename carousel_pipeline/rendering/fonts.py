@@ -1,0 +1,268 @@
+"""Faces, the fallback chain and shaping: a grapheme gets the first face that can draw all of it; glyph 0 is never asked for.
+
+Faces load on first use, once per process (m16), from the installed package (m17). A run is in em units and knows the exact ink of
+its unhinted outlines, so layout is arithmetic and whether text stays in its box is known before a pixel is drawn.
+"""
+
+import threading
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Literal
+
+import regex
+import uharfbuzz as hb
+
+from carousel_pipeline.paths import resource
+from carousel_pipeline.rendering.style import Font
+from carousel_pipeline.rendering.text import IGNORABLE, graphemes
+
+EMOJI = "NotoColorEmoji"
+EMOJI_SCALE = 0.88
+_HAN = "NotoSansSC-Medium"
+_FALLBACKS = ("Inter", "NotoSansArabic", "NotoSansHebrew", "NotoSansDevanagari", "NotoSansThai", _HAN)
+_BOLD_FROM = 600
+_EMBOLDEN = 0.024
+_JOINED = regex.compile(r"[\p{Arabic}\p{Devanagari}\p{Thai}]")
+_EMOJI_LIKE = regex.compile(
+    r"\p{Emoji_Presentation}|\uFE0F|\p{Regional_Indicator}|[\U0001F3FB-\U0001F3FF]|\u20E3|\p{Extended_Pictographic}\u200d"
+)
+_SCRIPTS = regex.compile(
+    r"(?P<Latn>\p{Latin})|(?P<Cyrl>\p{Cyrillic})|(?P<Grek>\p{Greek})|(?P<Arab>\p{Arabic})|(?P<Hebr>\p{Hebrew})"
+    r"|(?P<Deva>\p{Devanagari})|(?P<Thai>\p{Thai})|(?P<Hani>[\p{Han}\p{Hiragana}\p{Katakana}])"
+)
+
+Ink = tuple[float, float, float, float]
+
+
+class Face:
+    """One face at one weight. `font` is never changed after loading, so threads may share it."""
+
+    def __init__(self, name: str) -> None:
+        stem, _, setting = name.partition("@")
+        weight = int(setting or 0)
+        self.name = name
+        self.colour = stem == EMOJI
+        face = _open(stem)
+        self.upem = face.upem
+        self.font = hb.Font(face)
+        variable = {axis.tag: axis for axis in face.axis_infos}
+        if variable:
+            axes = {"wght": min(max(weight, variable["wght"].min_value), variable["wght"].max_value)}
+            if "opsz" in variable and weight >= _BOLD_FROM:
+                axes["opsz"] = variable["opsz"].max_value
+            self.font.set_variations(axes)
+        elif weight:
+            self.font.synthetic_bold = (_EMBOLDEN, _EMBOLDEN, False)
+        self._covered = frozenset(face.unicodes)
+        self._extents: dict[int, Ink | None] = {}
+
+    def draws(self, grapheme: str) -> bool:
+        """Return whether every character of the grapheme has a glyph here."""
+        return all(ord(character) in self._covered or ord(character) in IGNORABLE for character in grapheme)
+
+    def ink(self, glyph: int) -> Ink | None:
+        """Return (left, bottom, right, top) of a glyph's outline in em, y upwards, or None for an empty one."""
+        if glyph not in self._extents:
+            box = self.font.get_glyph_extents(glyph)
+            unit = 1 / self.upem
+            self._extents[glyph] = (
+                (
+                    box.x_bearing * unit,
+                    (box.y_bearing + box.height) * unit,
+                    (box.x_bearing + box.width) * unit,
+                    box.y_bearing * unit,
+                )
+                if box and box.width and box.height
+                else None
+            )
+        return self._extents[glyph]
+
+
+@cache
+def _open(stem: str) -> hb.Face:
+    return hb.Face(hb.Blob.from_file_path(str(resource("assets_static") / "fonts" / f"{stem}.ttf")))
+
+
+@cache
+def _is_variable(stem: str) -> bool:
+    return bool(_open(stem).axis_infos)
+
+
+@cache
+def face(name: str) -> Face:
+    """Return a face by name: the file's stem, and after `@` a weight (any weight on a static face emboldens it)."""
+    return Face(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A `Font` at one emphasis: what shaping needs to know, hashable.
+
+    Attributes:
+        faces: names in order of preference.
+    """
+
+    faces: tuple[str, ...]
+    tracking: float
+    upper: bool
+
+    def pick(self, grapheme: str) -> str | None:
+        """Return the name of the face that draws all of `grapheme`, or None."""
+        return _pick(self.faces, grapheme)
+
+
+@lru_cache(maxsize=65536)
+def _pick(faces: tuple[str, ...], grapheme: str) -> str | None:
+    if _EMOJI_LIKE.search(grapheme) and face(EMOJI).draws(grapheme):
+        return EMOJI
+    for name in faces:
+        if face(name).draws(grapheme):
+            return name
+    return EMOJI if face(EMOJI).draws(grapheme) else None
+
+
+@lru_cache(maxsize=256)
+def voice(font: Font, *, bold: bool) -> Voice:
+    """Return the voice of a style's font, regular or bold."""
+    weight = font.bold_weight if bold else font.weight
+    return Voice(
+        (_first_face(font, bold=bold), *(_fallback(stem, weight) for stem in _FALLBACKS)), font.tracking, font.upper
+    )
+
+
+def _first_face(font: Font, *, bold: bool) -> str:
+    if _is_variable(font.face):
+        return f"{font.face}@{font.bold_weight if bold else font.weight}"
+    if bold and font.bold:
+        return font.bold
+    # A face that is heavy already says "bold" by colour alone.
+    return f"{font.face}@{font.bold_weight}" if bold and font.weight < _BOLD_FROM else font.face
+
+
+def _fallback(stem: str, weight: int) -> str:
+    if stem == _HAN:
+        return f"{stem}@{weight}" if weight >= _BOLD_FROM else stem
+    return f"{stem}@{weight}"
+
+
+def drawable(grapheme: str) -> bool:
+    """Return whether any shipped face draws `grapheme`, whatever the style."""
+    return _pick(tuple(_fallback(stem, 400) for stem in _FALLBACKS), grapheme) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Shaped glyphs of one face in visual order, in em of the text's size.
+
+    Attributes:
+        scale: the face's own size relative to the text's.
+        xs, ys: offsets of each glyph from the run's start on the baseline.
+        ink: (left, bottom, right, top) of all outlines, y upwards; zeros when nothing is inked.
+    """
+
+    face: str
+    scale: float
+    glyphs: tuple[int, ...]
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    advance: float
+    ink: Ink
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """A piece of text in one direction and one voice."""
+
+    runs: tuple[Run, ...]
+    advance: float
+    ink: Ink
+
+
+_buffers = threading.local()
+
+
+@lru_cache(maxsize=32768)
+def shape(text: str, speaker: Voice, direction: Literal["ltr", "rtl"], language: str) -> Shaped:
+    """Shape `text`, which reads in one direction, with fallback per grapheme."""
+    if speaker.upper:
+        text = "".join(upper if len(upper := character.upper()) == 1 else character for character in text)
+    segments = _segments(text, speaker)
+    runs = [_shape_run(name, script, part, speaker, direction, language) for name, script, part in segments]
+    if direction == "rtl":
+        runs.reverse()
+    advance = sum(run.advance for run in runs)
+    return Shaped(tuple(runs), advance, _union(runs))
+
+
+def _segments(text: str, speaker: Voice) -> list[tuple[str, str | None, str]]:
+    segments: list[tuple[str, str | None, str]] = []
+    for grapheme in graphemes(text):
+        name = speaker.pick(grapheme)
+        if name is None:
+            continue  # hygiene has reported and replaced it; what is left are selectors and joiners on their own
+        match = _SCRIPTS.match(grapheme)
+        script = match.lastgroup if match else None
+        if segments:
+            last_name, last_script, last_text = segments[-1]
+            if last_name == name and (script is None or last_script is None or script == last_script):
+                segments[-1] = (name, last_script or script, last_text + grapheme)
+                continue
+        segments.append((name, script, grapheme))
+    return segments
+
+
+def _shape_run(
+    name: str, script: str | None, text: str, speaker: Voice, direction: Literal["ltr", "rtl"], language: str
+) -> Run:
+    found = face(name)
+    buffer = getattr(_buffers, "buffer", None)
+    if buffer is None:
+        buffer = _buffers.buffer = hb.Buffer()
+    buffer.clear_contents()
+    buffer.add_str(text)
+    buffer.direction = direction
+    buffer.script = script or "Zyyy"
+    buffer.language = language
+    hb.shape(found.font, buffer)
+    scale = EMOJI_SCALE if found.colour else 1.0
+    unit = scale / found.upem
+    tracking = 0.0 if found.colour or _JOINED.search(text) else speaker.tracking
+    glyphs: list[int] = []
+    xs: list[float] = []
+    ys: list[float] = []
+    at = 0.0
+    left = bottom = 9.0
+    right = top = -9.0
+    cluster = -1
+    for info, position in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
+        if cluster not in (-1, info.cluster):
+            at += tracking
+        cluster = info.cluster
+        x, y = at + position.x_offset * unit, position.y_offset * unit
+        at += position.x_advance * unit
+        ink = found.ink(info.codepoint)
+        if info.codepoint == 0 or (ink is None and not found.colour):
+            continue
+        if ink is None:
+            ink = (0.0, -0.25, position.x_advance / found.upem, 0.95)
+        glyphs.append(info.codepoint)
+        xs.append(x)
+        ys.append(y)
+        left, bottom = min(left, x + ink[0] * scale), min(bottom, y + ink[1] * scale)
+        right, top = max(right, x + ink[2] * scale), max(top, y + ink[3] * scale)
+    at += tracking if glyphs else 0.0
+    ink = (left, bottom, right, top) if glyphs else (0.0, 0.0, 0.0, 0.0)
+    return Run(name, scale, tuple(glyphs), tuple(xs), tuple(ys), at, ink)
+
+
+def _union(runs: list[Run]) -> Ink:
+    at = 0.0
+    boxes: list[Ink] = []
+    for run in runs:
+        if run.glyphs:
+            left, bottom, right, top = run.ink
+            boxes.append((at + left, bottom, at + right, top))
+        at += run.advance
+    if not boxes:
+        return (0.0, 0.0, 0.0, 0.0)
+    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)

@@ -1,0 +1,211 @@
+"""The small fixed things of a slide: counters, handles, progress, arrows, decoration. Pure.
+
+They keep their corner on every slide of a deck. A corner row reserves its height, so main text never meets it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from carousel_pipeline.rendering.canvas import Canvas
+from carousel_pipeline.rendering.fonts import Shaped, shape, voice
+from carousel_pipeline.rendering.scene import Box, Shape, TextBox
+from carousel_pipeline.rendering.style import Decor, Furniture, RoleStyle, Style
+from carousel_pipeline.rendering.typeset import Inks, one_line
+
+_ROW_GAP = 40
+_CHIP_SIDE = 0.85
+_CHIP_HEIGHT = 2.0
+_SWIPE = MappingProxyType({"en": "swipe", "ru": "листай", "uk": "гортай", "de": "weiter", "fr": "suite", "es": "desliza", "it": "scorri", "pt": "deslize", "pl": "dalej", "tr": "kaydır", "ar": "اسحب", "he": "החליקו", "zh": "滑动", "hi": "स्वाइप", "th": "ปัด"})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The furniture of one slide.
+
+    Attributes:
+        top, bottom: pixels that it takes from the safe area, its gap included.
+        chipped: names of texts that stand on a pill of their own.
+    """
+
+    texts: tuple[TextBox, ...]
+    shapes: tuple[Shape, ...]
+    top: float
+    bottom: float
+    chipped: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Row:
+    style: Style
+    role: RoleStyle
+    safe: Box
+    full_picture: bool
+    texts: list[TextBox]
+    shapes: list[Shape]
+    chipped: set[str]
+
+    def ink(self, item: Furniture) -> str:
+        colours = self.style.colours
+        if item.chip:
+            named = {
+                "background": colours.text,
+                "panel": colours.on_panel,
+                "accent": colours.on_accent,
+                "text": colours.background,
+            }
+            return named.get(item.chip, colours.text)
+        if self.full_picture:
+            return colours.on_picture
+        ground = self.role.ground
+        if ground == "accent":
+            return colours.on_accent
+        if ground == "panel":
+            return colours.panel_accent if item.ink == "accent" else colours.on_panel
+        found: str = getattr(colours, item.ink)
+        return found
+
+
+def furnish(role: RoleStyle, style: Style, safe: Box, position: int, total: int, language: str, handle: str) -> Bars:
+    """Return a slide's furniture; what has nothing to say (a handle without a brand, a counter of one) is left out."""
+    row = _Row(style, role, safe, role.picture.place == "full", [], [], set())
+    top = bottom = 0.0
+    for item in role.furniture:
+        words = _words(item, position, total, language, handle)
+        if words is None:
+            continue
+        tall = _place_text(row, item, words, language) if words else _place_shape(row, item, position, total)
+        if item.at.startswith("top"):
+            top = max(top, tall + _ROW_GAP)
+        else:
+            bottom = max(bottom, tall + _ROW_GAP)
+    return Bars(tuple(row.texts), tuple(row.shapes), top, bottom, frozenset(row.chipped))
+
+
+def _words(item: Furniture, position: int, total: int, language: str, handle: str) -> str | None:
+    """Return what the furniture says, an empty string for a drawn one, None for one that is left out."""
+    if item.kind == "handle":
+        return handle or None
+    if item.kind == "label":
+        return item.words or None
+    if total == 1:
+        return None
+    if item.kind == "counter":
+        return f"{position:02}/{total:02}"
+    if item.kind == "number":
+        return f"{position}"
+    if item.kind == "swipe":
+        return None if position == total else (_SWIPE.get(language) or "") + " →"
+    return ""
+
+
+def _horizontal(at: str, safe: Box, width: float) -> float:
+    if at.endswith("left"):
+        return safe[0]
+    if at.endswith("right"):
+        return safe[2] - width
+    return (safe[0] + safe[2] - width) / 2
+
+
+def _place_text(row: _Row, item: Furniture, words: str, language: str) -> float:
+    shaped = _fitted(row, item, words.strip(), language)
+    size = item.size
+    side = size * _CHIP_SIDE if item.chip else 0.0
+    tall = size * _CHIP_HEIGHT if item.chip else size * 0.74
+    width = shaped.advance * size + 2 * side
+    left = _horizontal(item.at, row.safe, width)
+    top = row.safe[1] if item.at.startswith("top") else row.safe[3] - tall
+    baseline = round(top + tall / 2 + size * 0.365)
+    if item.chip:
+        fill: str = getattr(row.style.colours, item.chip)
+        row.shapes.append(Shape("rect", (left, top, left + width, top + tall), fill, radius=tall / 2))
+    colour = row.ink(item)
+    inks = Inks(colour, colour, colour, colour)
+    name = f"{item.kind}_{item.at}"
+    over = row.full_picture and not item.chip
+    if item.chip:
+        row.chipped.add(name)
+    row.texts.append(one_line(name, shaped, size, left + side, baseline, inks, words.strip(), over_picture=over))
+    return tall
+
+
+def _fitted(row: _Row, item: Furniture, words: str, language: str) -> Shaped:
+    """Return the words shaped, shortened to half the safe width."""
+    speaker = voice(getattr(row.style.fonts, item.font), bold=False)
+    room = (row.safe[2] - row.safe[0]) * 0.5 / item.size
+    direction: Literal["ltr", "rtl"] = "ltr"
+    shaped = shape(words, speaker, direction, language)
+    while shaped.advance > room and len(words) > 1:
+        words = words[:-1].rstrip("…")
+        shaped = shape(words + "…", speaker, direction, language)
+    return shaped
+
+
+def _place_shape(row: _Row, item: Furniture, position: int, total: int) -> float:
+    colour = row.ink(item)
+    size = item.size
+    if item.kind == "progress":
+        width = row.safe[2] - row.safe[0] if item.at in {"top", "bottom"} else (row.safe[2] - row.safe[0]) * 0.3
+        left = _horizontal(item.at, row.safe, width)
+        top = row.safe[1] if item.at.startswith("top") else row.safe[3] - size
+        gap = max(6.0, size * 1.2)
+        segment = (width - gap * (total - 1)) / total
+        for index in range(total):
+            start = left + index * (segment + gap)
+            opacity = 1.0 if index < position else 0.28
+            row.shapes.append(
+                Shape("rect", (start, top, start + segment, top + size), colour, opacity, radius=size / 2)
+            )
+        return size
+    pitch = size * 2.1
+    active = size * 2.6
+    width = pitch * (total - 1) + active
+    at = _horizontal(item.at, row.safe, width)
+    top = row.safe[1] if item.at.startswith("top") else row.safe[3] - size
+    for index in range(total):
+        wide = active if index == position - 1 else size
+        row.shapes.append(
+            Shape(
+                "rect", (at, top, at + wide, top + size), colour, 1.0 if index == position - 1 else 0.4, radius=size / 2
+            )
+        )
+        at += wide + pitch - size
+    return size
+
+
+def place_decor(decor: Sequence[Decor], style: Style, canvas: Canvas) -> Mapping[str, tuple[Shape, ...]]:
+    """Return the decoration by layer, in pixels."""
+    layers: dict[str, list[Shape]] = {"back": [], "under": [], "over": []}
+    for item in decor:
+        fill: str = getattr(style.colours, item.fill)
+        layers[item.layer].append(
+            Shape(
+                item.shape,
+                _decor_box(item, canvas),
+                fill,
+                item.opacity,
+                item.radius,
+                item.stroke,
+                item.step,
+                item.angle,
+            )
+        )
+    return {layer: tuple(shapes) for layer, shapes in layers.items()}
+
+
+def _decor_box(item: Decor, canvas: Canvas) -> Box:
+    left, right = _extent(item.left, item.right, item.width, canvas.width)
+    top, bottom = _extent(item.top, item.bottom, item.height, canvas.height)
+    return left, top, right, bottom
+
+
+def _extent(start: int | None, end: int | None, length: int | None, whole: int) -> tuple[float, float]:
+    """Resolve one axis as CSS does: two of the three decide, one missing side is 0."""
+    if length is None:
+        return start or 0, whole - (end or 0)
+    if start is not None:
+        return start, start + length
+    if end is not None:
+        return whole - end - length, whole - end
+    return (whole - length) / 2, (whole + length) / 2

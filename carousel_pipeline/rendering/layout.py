@@ -1,0 +1,518 @@
+"""A deck of copy to placed boxes and glyphs. Pure: no pixels, no files but fonts; the same input gives the same layout.
+
+What must stay true: text never leaves its box (m11): it shrinks to the style's smallest size, parts words, and only then is cut
+with an ellipsis and a `truncated` warning that says by how many characters. Sizes are decided for the deck, not the slide, so that
+swiping shows one hand; a single slide with far more text than the others shrinks alone and says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from carousel_pipeline.requests import Deck, Ratio, Slide
+from carousel_pipeline.rendering.canvas import CANVASES, Canvas
+from carousel_pipeline.rendering.colour import contrast, hex_of, readable, rgb
+from carousel_pipeline.rendering.fonts import drawable
+from carousel_pipeline.rendering.furniture import Bars, furnish, place_decor
+from carousel_pipeline.rendering.lines import Block, Line, prepare
+from carousel_pipeline.rendering.scene import (
+    Box,
+    DeckLayout,
+    LayoutWarning,
+    PicturePlace,
+    ScrimPlace,
+    Shape,
+    SlideLayout,
+    TextBox,
+    overlap,
+    union,
+)
+from carousel_pipeline.rendering.style import Colour, RoleStyle, Style, Text
+from carousel_pipeline.rendering.text import Clean, parse, sanitize
+from carousel_pipeline.rendering.typeset import Column, Inks, Spacing, height, spacing, typeset
+
+_STEPS = 24
+_OUTLIER = 6
+_FEW = 3
+_PARTED_HEADING = 10
+_BAR_GAP = 36
+_PICTURE_GAP = 60
+_WIDE_COLUMN = 0.56
+
+
+class Brand(BaseModel):
+    """What a user puts on every slide.
+
+    Attributes:
+        handle: shown where the style has a place for it.
+        accent: replaces the style's accent; moved as far as contrast needs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    handle: Annotated[str, Field(max_length=40)] = ""
+    accent: Colour | None = None
+
+
+def with_brand(style: Style, brand: Brand | None) -> Style:
+    """Return the style in the brand's accent, every pair of colours still readable."""
+    if brand is None or brand.accent is None:
+        return style
+    old = style.colours
+    accent = hex_of(readable(rgb(brand.accent), [rgb(old.background)]))
+    colours = old.model_copy(
+        update={
+            "accent": accent,
+            "on_accent": max(
+                (old.text, old.background, "#ffffff", "#000000"), key=lambda ink: contrast(rgb(ink), rgb(accent))
+            ),
+            "panel_accent": hex_of(readable(rgb(brand.accent), [rgb(old.panel)])),
+        }
+    )
+    return style.model_copy(update={"colours": colours, "palette": (*style.palette[:-1], accent)})
+
+
+def layout_deck(deck: Deck, style: Style, ratio: Ratio, brand: Brand | None = None) -> DeckLayout:
+    """Return the layout of every slide; `DeckLayout.warnings` says what the copy should change."""
+    style = with_brand(style, brand)
+    canvas = CANVASES[ratio]
+    handle = brand.handle if brand else ""
+    plans = [
+        _plan(slide, index + 1, len(deck.slides), deck.language, style, canvas, handle)
+        for index, slide in enumerate(deck.slides)
+    ]
+    steps = _deck_steps([(plan.slide.role, plan.step) for plan in plans])
+    slides = tuple(_place(plan, step, shrunk=shrunk) for plan, (step, shrunk) in zip(plans, steps, strict=True))
+    return DeckLayout(style.id, style.version, ratio, slides)
+
+
+def _deck_steps(found: Sequence[tuple[str, int]]) -> list[tuple[int, bool]]:
+    """Return each slide's step of size and whether it stands below its deck's."""
+    shared: dict[str, int] = {}
+    for role in {role for role, _ in found}:
+        steps = sorted(step for other, step in found if other == role)
+        outlier = len(steps) >= _FEW and steps[1] - steps[0] >= _OUTLIER
+        shared[role] = steps[1] if outlier else steps[0]
+    return [(min(step, shared[role]), step < shared[role]) for role, step in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One slide with everything decided but the size of its text.
+
+    Attributes:
+        step: 0 (smallest) to `_STEPS` (largest) that this slide alone could take.
+    """
+
+    slide: Slide
+    position: int
+    total: int
+    style: Style
+    role: RoleStyle
+    canvas: Canvas
+    bars: Bars
+    picture: Box
+    column: Box
+    heading: Block
+    body: Block
+    number: Block | None
+    missing: tuple[LayoutWarning, ...]
+    step: int
+
+
+def _plan(slide: Slide, position: int, total: int, language: str, style: Style, canvas: Canvas, handle: str) -> _Plan:
+    role = style.role(slide.role)
+    heading, body = sanitize(slide.heading, drawable), sanitize(slide.body, drawable)
+    margin = style.margin
+    safe = (margin, margin + canvas.top, canvas.width - margin, canvas.height - margin - canvas.bottom)
+    bars = furnish(role, style, safe, position, total, language, sanitize(handle.replace("\n", " "), drawable).text)
+    picture, column = _regions(role, canvas, safe, bars)
+    fonts = style.fonts
+    plan = _Plan(
+        slide, position, total, style, role, canvas, bars, picture, column,
+        prepare(parse(heading.text), fonts.heading, language, role.heading.bullet, role.heading.indent),
+        prepare(parse(body.text), fonts.body, language, role.body.bullet, role.body.indent),
+        _number(role, style, position, language),
+        (*_missing("heading", heading), *_missing("body", body)), 0,
+    )  # fmt: skip
+    return _Plan(**{name: getattr(plan, name) for name in _Plan.__slots__ if name != "step"}, step=_best_step(plan))
+
+
+def _missing(field: Literal["heading", "body"], clean: Clean) -> tuple[LayoutWarning, ...]:
+    return (LayoutWarning("missing", field, detail=" ".join(clean.missing)),) if clean.missing else ()
+
+
+def _number(role: RoleStyle, style: Style, position: int, language: str) -> Block | None:
+    if role.number is None:
+        return None
+    value = position - 1
+    text = {"1": f"{value}", "01": f"{value:02}", "1.": f"{value}.", "#1": f"#{value}"}[role.number.pattern]
+    return prepare(parse(text), getattr(style.fonts, role.number.font), language, "•", 1.0)
+
+
+def _regions(role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars) -> tuple[Box, Box]:
+    """Return where the picture and where the text may stand."""
+    frame = role.picture
+    left, top, right, bottom = safe
+    inner = (left, top + bars.top, right, bottom - bars.bottom)
+    pad = role.scrim.padding if role.scrim.kind != "veil" and frame.place == "full" else 0
+    if frame.place == "full":
+        column = min(role.column, (right - left) * _WIDE_COLUMN if canvas.wide else right - left)
+        start = {"start": left, "centre": (left + right - column) / 2, "end": right - column}[role.align]
+        region: Box = (frame.inset, frame.inset, canvas.width - frame.inset, canvas.height - frame.inset)
+        return region, (start + pad, inner[1] + pad, start + column - pad, inner[3] - pad)
+    first = frame.place != "bottom"
+    if canvas.wide:
+        return _side_by_side(role, canvas, safe, inner, first=first)
+    return _stacked(role, canvas, inner, first=first)
+
+
+def _stacked(role: RoleStyle, canvas: Canvas, inner: Box, *, first: bool) -> tuple[Box, Box]:
+    frame = role.picture
+    left, top, right, bottom = inner
+    usable = canvas.height - canvas.top - canvas.bottom
+    extent = round(usable * frame.share)
+    if frame.place in {"band", "bottom"}:
+        region: Box = (
+            (frame.inset, frame.inset, canvas.width - frame.inset, canvas.top + frame.inset + extent)
+            if first
+            else (
+                frame.inset,
+                canvas.height - canvas.bottom - extent - frame.inset,
+                canvas.width - frame.inset,
+                canvas.height - frame.inset,
+            )
+        )
+    else:
+        width = right - left
+        if frame.place == "disc":
+            width = extent = min(extent, right - left)
+        elif frame.place == "arch":
+            width = min(width, round(extent * 0.84))
+        start = {"start": left, "centre": (left + right - width) / 2, "end": right - width}[role.align]
+        region = (start, top, start + width, top + extent)
+    column_width = min(role.column, right - left)
+    start = {"start": left, "centre": (left + right - column_width) / 2, "end": right - column_width}[role.align]
+    if first:
+        return region, (start, max(top, region[3] + _PICTURE_GAP), start + column_width, bottom)
+    return region, (start, top, start + column_width, min(bottom, region[1] - _PICTURE_GAP))
+
+
+def _side_by_side(role: RoleStyle, canvas: Canvas, safe: Box, inner: Box, *, first: bool) -> tuple[Box, Box]:
+    frame = role.picture
+    extent = round(canvas.width * min(0.5, max(0.36, frame.share)))
+    if frame.place in {"band", "bottom"}:
+        region: Box = (
+            (canvas.width - extent, frame.inset, canvas.width - frame.inset, canvas.height - frame.inset)
+            if first
+            else (frame.inset, frame.inset, extent, canvas.height - frame.inset)
+        )
+    else:
+        tall = inner[3] - inner[1]
+        width = (
+            min(extent, tall)
+            if frame.place == "disc"
+            else min(extent, tall * 0.84)
+            if frame.place == "arch"
+            else extent
+        )
+        high = width if frame.place == "disc" else tall
+        middle = (inner[1] + inner[3]) / 2
+        region = (safe[2] - width, middle - high / 2, safe[2], middle + high / 2)
+    if first:
+        return region, (inner[0], inner[1], min(inner[0] + role.column, region[0] - _PICTURE_GAP), inner[3])
+    return region, (max(region[2] + _PICTURE_GAP, inner[2] - role.column), inner[1], inner[2], inner[3])
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """The texts of a slide broken at one step of size, and what they need."""
+
+    heading_size: int
+    heading: list[Line]
+    heading_rhythm: Spacing
+    body_size: int
+    body: list[Line]
+    body_rhythm: Spacing
+    needed: float
+
+
+def _size(text: Text, step: int) -> int:
+    return round(text.smallest + (text.largest - text.smallest) * step / _STEPS)
+
+
+def _gaps(plan: _Plan, *, body: bool) -> float:
+    """Return the pixels between the parts of the stack."""
+    rule = plan.role.rule
+    between = plan.role.gap * (2 if rule else 1) + (rule.thickness if rule else 0) if body or rule else 0
+    number = plan.role.number
+    return between + (number.size * (plan.number.top + 0.06) + plan.role.gap if number and plan.number else 0)
+
+
+def _set(plan: _Plan, step: int) -> _Set:
+    role = plan.role
+    width = plan.column[2] - plan.column[0]
+    heading_size, body_size = _size(role.heading, step), _size(role.body, step)
+    heading = plan.heading.wrap(width / heading_size, balance=role.heading.balance)
+    body = plan.body.wrap(width / body_size, balance=role.body.balance)
+    heading_rhythm = spacing(plan.heading, heading_size, role.heading.leading, role.heading.paragraph_gap)
+    body_rhythm = spacing(plan.body, body_size, role.body.leading, role.body.paragraph_gap)
+    needed = (
+        height(plan.heading, heading, heading_size, heading_rhythm)
+        + height(plan.body, body, body_size, body_rhythm)
+        + _gaps(plan, body=bool(body))
+    )
+    return _Set(heading_size, heading, heading_rhythm, body_size, body, body_rhythm, needed)
+
+
+def _fits(plan: _Plan, step: int, *, whole_words: bool) -> bool:
+    width = plan.column[2] - plan.column[0]
+    if whole_words and plan.heading.parts_words(width / _size(plan.role.heading, step)):
+        return False
+    tried = _set(plan, step)
+    return (
+        tried.needed <= plan.column[3] - plan.column[1]
+        and len(tried.heading) <= plan.role.heading.lines
+        and len(tried.body) <= plan.role.body.lines
+    )
+
+
+def _best_step(plan: _Plan) -> int:
+    """Return the largest step that fits; a heading keeps its words whole if any size allows that."""
+    width = plan.column[2] - plan.column[0]
+    whole = not plan.heading.parts_words(width / _size(plan.role.heading, 0))
+    low, high = 0, _STEPS if whole else _PARTED_HEADING
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _fits(plan, middle, whole_words=whole):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _cut(plan: _Plan, tried: _Set) -> tuple[_Set, list[LayoutWarning]]:
+    """Return the smallest setting cut to its column, and what was lost."""
+    width = plan.column[2] - plan.column[0]
+    room = plan.column[3] - plan.column[1] - _gaps(plan, body=bool(tried.body))
+    warnings: list[LayoutWarning] = []
+
+    def kept(
+        block: Block,
+        lines: list[Line],
+        size: int,
+        rhythm: Spacing,
+        most: int,
+        space: float,
+        field: Literal["heading", "body"],
+    ) -> list[Line]:
+        keep = min(len(lines), most)
+        while keep > 0 and height(block, lines[:keep], size, rhythm) > space:
+            keep -= 1
+        if keep < len(lines):
+            short, lost = (
+                block.cut(lines, keep, width / size)
+                if keep
+                else ([], sum(len(u.text) for line in lines for u in line.units))
+            )
+            warnings.append(LayoutWarning("truncated", field, characters=max(1, lost)))
+            return short
+        return lines
+
+    least_body = (plan.body.top + plan.body.bottom) * tried.body_size if tried.body else 0
+    heading = kept(
+        plan.heading,
+        tried.heading,
+        tried.heading_size,
+        tried.heading_rhythm,
+        plan.role.heading.lines,
+        room - least_body,
+        "heading",
+    )
+    used = height(plan.heading, heading, tried.heading_size, tried.heading_rhythm)
+    body = kept(plan.body, tried.body, tried.body_size, tried.body_rhythm, plan.role.body.lines, room - used, "body")
+    needed = used + height(plan.body, body, tried.body_size, tried.body_rhythm) + _gaps(plan, body=bool(body))
+    return _Set(
+        tried.heading_size, heading, tried.heading_rhythm, tried.body_size, body, tried.body_rhythm, needed
+    ), warnings
+
+
+def _inks(plan: _Plan, ground: str) -> Inks:
+    colours = plan.style.colours
+    text, accent = {
+        "background": (colours.text, colours.accent),
+        "panel": (colours.on_panel, colours.panel_accent),
+        "accent": (colours.on_accent, colours.on_accent),
+        "picture": (colours.on_picture, colours.picture_accent),
+    }.get(ground, (colours.text, colours.accent))
+    mark_fill, mark = (colours.on_accent, colours.accent) if ground == "accent" else (colours.accent, colours.on_accent)
+    return Inks(text, accent, mark, mark_fill)
+
+
+def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
+    role, canvas, style = plan.role, plan.canvas, plan.style
+    tried, warnings = _set(plan, step), list(plan.missing)
+    if step == 0:
+        tried, lost = _cut(plan, tried)
+        warnings += lost
+    if shrunk:
+        warnings.append(LayoutWarning("shrunk", "body" if tried.body else "heading"))
+    on_picture = role.picture.place == "full"
+    carded = on_picture and role.scrim.kind != "veil"
+    ground = "panel" if carded else "picture" if on_picture else role.ground
+    inks = _inks(plan, ground)
+    left, top, right, bottom = plan.column
+    spare = max(0.0, bottom - top - tried.needed)
+    at = top + {"top": 0.0, "middle": spare / 2, "bottom": spare}[role.anchor]
+    texts: list[TextBox] = []
+    furniture: list[Shape] = list(plan.bars.shapes)
+    over_picture = on_picture and not (carded and role.scrim.kind == "card")
+
+    def add(
+        name: str, block: Block, lines: list[Line], size: int, rhythm: Spacing, ink: Inks, *, accented: bool
+    ) -> None:
+        nonlocal at
+        column = Column(left, at, right - left, role.align)
+        texts.append(
+            typeset(name, block, lines, size, rhythm, column, ink, over_picture=over_picture, accented=accented)
+        )
+        at += height(block, lines, size, rhythm)
+
+    if role.number and plan.number:
+        size = role.number.size
+        number_ink = Inks(inks.accent, inks.accent, inks.mark, inks.mark_fill) if role.number.ink == "accent" else inks
+        lines = plan.number.wrap((right - left) / size)
+        column = Column(left, at, right - left, role.align)
+        texts.append(
+            typeset(
+                "number",
+                plan.number,
+                lines,
+                size,
+                Spacing(size, 0),
+                column,
+                number_ink,
+                over_picture=over_picture,
+                accented=False,
+            )
+        )
+        at += size * (plan.number.top + 0.06) + role.gap
+    if tried.heading:
+        add(
+            "heading",
+            plan.heading,
+            tried.heading,
+            tried.heading_size,
+            tried.heading_rhythm,
+            inks,
+            accented=role.heading.emphasis == "accent",
+        )
+    if role.rule:
+        at += role.gap
+        start = {"start": left, "centre": (left + right - role.rule.width) / 2, "end": right - role.rule.width}[
+            _side(plan)
+        ]
+        fill = inks.accent if role.rule.fill == "accent" else getattr(style.colours, role.rule.fill)
+        furniture.append(
+            Shape(
+                "rect",
+                (start, at, start + role.rule.width, at + role.rule.thickness),
+                fill,
+                radius=role.rule.thickness / 2,
+            )
+        )
+        at += role.rule.thickness
+    if tried.body:
+        at += role.gap
+        add(
+            "body",
+            plan.body,
+            tried.body,
+            tried.body_size,
+            tried.body_rhythm,
+            inks,
+            accented=role.body.emphasis == "accent",
+        )
+    main = tuple(range(len(texts)))
+    texts.extend(plan.bars.texts)
+    scrims = _scrims(plan, texts, main) if on_picture else ()
+    if not on_picture:
+        texts = [
+            text if not overlap(text.box, plan.picture) or text.name in plan.bars.chipped else _over_picture(text, plan)
+            for text in texts
+        ]
+        scrims = tuple(
+            _veil(plan, (index,), texts[index].box, "y") for index in range(len(texts)) if texts[index].over_picture
+        )
+    decor = place_decor(role.decor, style, canvas)
+    return SlideLayout(
+        plan.position, canvas.width, canvas.height,
+        (style.margin, style.margin + canvas.top, canvas.width - style.margin, canvas.height - style.margin - canvas.bottom),
+        *_ground(role, style), _picture(plan), decor["back"], decor["under"], scrims, tuple(furniture), tuple(texts), decor["over"],
+        tuple(warnings),
+    )  # fmt: skip
+
+
+def _side(plan: _Plan) -> Literal["start", "centre", "end"]:
+    """Return the physical side on which the heading starts."""
+    align = plan.role.align
+    mirrored = bool(plan.heading.items and plan.heading.items[0].base)
+    if align == "centre" or not mirrored:
+        return align
+    return "end" if align == "start" else "start"
+
+
+def _over_picture(text: TextBox, plan: _Plan) -> TextBox:
+    colours = plan.style.colours
+    return TextBox(
+        text.name, text.box, text.ink, text.size, colours.on_picture, colours.picture_accent, text.mark_ink, text.mark_fill,
+        over_picture=True, lines=text.lines, marks=text.marks, runs=text.runs,
+    )  # fmt: skip
+
+
+def _ground(role: RoleStyle, style: Style) -> tuple[str, str]:
+    fill: str = getattr(style.colours, role.ground)
+    end = style.colours.background_end if role.ground == "background" else None
+    return fill, end or fill
+
+
+def _picture(plan: _Plan) -> PicturePlace:
+    frame = plan.role.picture
+    mask: Literal["none", "round", "disc", "arch"] = "round" if frame.radius else "none"
+    if frame.place == "disc":
+        mask = "disc"
+    elif frame.place == "arch":
+        mask = "arch"
+    colours = plan.style.colours
+    return PicturePlace(plan.picture, mask, frame.radius, frame.treatment, colours.veil, colours.extra)
+
+
+def _veil(plan: _Plan, texts: tuple[int, ...], box: Box, axis: Literal["x", "y"], opacity: float = 0.0) -> ScrimPlace:
+    fade = plan.role.scrim.fade if opacity or len(texts) > 1 else min(plan.role.scrim.fade, 110)
+    return ScrimPlace("veil", box, axis, plan.style.colours.veil, opacity, fade, 0, None, texts)
+
+
+def _scrims(plan: _Plan, texts: Sequence[TextBox], main: tuple[int, ...]) -> tuple[ScrimPlace, ...]:
+    scrim, colours = plan.role.scrim, plan.style.colours
+    found: list[ScrimPlace] = []
+    if main and scrim.kind == "veil":
+        found.append(
+            _veil(
+                plan, main, union([texts[index].box for index in main]), "x" if plan.canvas.wide else "y", scrim.opacity
+            )
+        )
+    elif main:
+        around = union([texts[index].box for index in main])
+        pad = scrim.padding
+        sides = (plan.column[0], plan.column[2]) if scrim.stretch else (around[0], around[2])
+        box = (min(sides[0], around[0]) - pad, around[1] - pad, max(sides[1], around[2]) + pad, around[3] + pad)
+        outline = getattr(colours, scrim.outline) if scrim.outline else None
+        found.append(ScrimPlace(scrim.kind, box, "y", colours.panel, scrim.opacity, 0, scrim.radius, outline, main))
+    found.extend(
+        _veil(plan, (index,), text.box, "y")
+        for index, text in enumerate(texts)
+        if index not in main and text.over_picture
+    )
+    return tuple(found)

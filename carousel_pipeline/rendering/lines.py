@@ -1,0 +1,364 @@
+"""One block of text prepared once in em and then broken at any size by arithmetic: wrap, balance, hyphenate, cut. Pure.
+
+What must stay true: no line is wider than the measure. A unit that is too wide is parted at a no-break space, then with a hyphen,
+then between graphemes (m15); a single grapheme that is still too wide shrinks its line.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from carousel_pipeline.rendering import bidi
+from carousel_pipeline.rendering.breaks import hyphenations, opportunities
+from carousel_pipeline.rendering.fonts import Shaped, Voice, shape, voice
+from carousel_pipeline.rendering.style import Font
+from carousel_pipeline.rendering.text import NBSP, Emphasis, Paragraph, glue, graphemes
+
+ELLIPSIS = "…"
+_CAP = 0.74
+_DESCENT = 0.24
+_TALL = 1.0
+_WIDOW = 0.28
+_HANG = {"«": 0.5, "„": 0.5, "“": 0.5, '"': 0.5, "‘": 0.5, "(": 0.25, "—": 0.25, "–": 0.25}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text of one emphasis and one level, shaped."""
+
+    text: str
+    emphasis: Emphasis
+    level: int
+    shaped: Shaped
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a line break never parts unless it must.
+
+    Attributes:
+        space: width of the space that follows, dropped at a line's end.
+        space_emphasis: emphasis of that space.
+    """
+
+    pieces: tuple[Piece, ...]
+    width: float
+    space: float
+    space_emphasis: Emphasis
+    level: int
+
+    @property
+    def text(self) -> str:
+        """The unit's characters."""
+        return "".join(piece.text for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A broken line; `item` is the index of its paragraph, `first` whether it starts one, `squeeze` scales what cannot be parted."""
+
+    units: tuple[Unit, ...]
+    item: int
+    first: bool
+    width: float
+    squeeze: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A paragraph ready to be broken.
+
+    Attributes:
+        base: 0 or 1, the paragraph's embedding level.
+        indent: em kept free at the start of every line, for a list's marker.
+        marker: shaped marker, or None.
+    """
+
+    units: tuple[Unit, ...]
+    base: Literal[0, 1]
+    indent: float
+    marker: Shaped | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    font: Font
+    language: str
+
+    def shape(self, text: str, emphasis: Emphasis, level: int) -> Shaped:
+        speaker: Voice = voice(self.font, bold=Emphasis.BOLD in emphasis)
+        return shape(text, speaker, "rtl" if level % 2 else "ltr", self.language)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A text in one font, ready for any size and measure.
+
+    Attributes:
+        top: em from the first baseline up to what counts as the block's top (cap height, or the ink of tall scripts).
+        bottom: em from the last baseline down.
+        least_leading: pitch below which lines of tall scripts would touch.
+        widest: width of the widest unit with its indent.
+    """
+
+    items: tuple[Item, ...]
+    setting: _Setting
+    top: float
+    bottom: float
+    least_leading: float
+    widest: float
+    _parted: dict[tuple[int, float], tuple[Unit, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def wrap(self, measure: float, *, balance: bool = False) -> list[Line]:
+        """Return the lines of the block in a measure of so many em."""
+        lines: list[Line] = []
+        for index, item in enumerate(self.items):
+            units = self._fitting(item.units, measure - item.indent)
+            broken = _greedy(units, measure - item.indent)
+            broken = (
+                _balanced(units, measure - item.indent, broken)
+                if balance
+                else _without_widow(broken, measure - item.indent)
+            )
+            for number, line in enumerate(broken):
+                width = _width(line)
+                squeeze = min(1.0, (measure - item.indent) / width) if width > 0 else 1.0
+                lines.append(Line(tuple(line), index, number == 0, width * squeeze, squeeze))
+        return lines
+
+    def parts_words(self, measure: float) -> bool:
+        """Return whether some unit is too wide for the measure and would be parted."""
+        return self.widest > measure + 1e-9
+
+    def _fitting(self, units: tuple[Unit, ...], measure: float) -> list[Unit]:
+        fitting: list[Unit] = []
+        for unit in units:
+            if unit.width <= measure:
+                fitting.append(unit)
+                continue
+            key = (id(unit), round(measure, 4))
+            if key not in self._parted:
+                self._parted[key] = tuple(_part(unit, measure, self.setting))
+            fitting.extend(self._parted[key])
+        return fitting
+
+    def cut(self, lines: Sequence[Line], keep: int, measure: float) -> tuple[list[Line], int]:
+        """Return the first `keep` lines, the last one ending in an ellipsis, and how many characters were lost."""
+        if len(lines) <= keep:
+            return list(lines), 0
+        kept = list(lines[:keep])
+        lost = sum(len(unit.text) for line in lines[keep:] for unit in line.units)
+        last = kept[-1]
+        room = measure - self.items[last.item].indent
+        units = list(last.units)
+        while units:
+            ended = _with_ellipsis(units[-1], self.setting)
+            if _width([*units[:-1], ended]) <= room:
+                units[-1] = ended
+                break
+            dropped = units.pop()
+            lost += len(dropped.text)
+            if not units:
+                shorter = _shortened(dropped, room, self.setting)
+                lost -= max(0, len(shorter.text) - 1)
+                units = [shorter]
+                break
+        width = _width(units)
+        squeeze = min(1.0, room / width) if width > 0 else 1.0
+        kept[-1] = Line(tuple(units), last.item, last.first, width * squeeze, squeeze)
+        return kept, lost
+
+
+def _width(units: Sequence[Unit]) -> float:
+    return sum(unit.width + unit.space for unit in units[:-1]) + (units[-1].width if units else 0.0)
+
+
+def _greedy(units: Sequence[Unit], measure: float) -> list[list[Unit]]:
+    lines: list[list[Unit]] = [[]]
+    width = 0.0
+    space = 0.0
+    for unit in units:
+        if lines[-1] and width + space + unit.width > measure + 1e-6:
+            lines.append([])
+            width = space = 0.0
+        width += space + unit.width
+        space = unit.space
+        lines[-1].append(unit)
+    return lines
+
+
+def _balanced(units: Sequence[Unit], measure: float, greedy: list[list[Unit]]) -> list[list[Unit]]:
+    """Return the narrowest setting with as many lines as the greedy one."""
+    count = len(greedy)
+    if count < 2:  # noqa: PLR2004  # one line is balanced
+        return greedy
+    low, high = max(measure * 0.4, max(unit.width for unit in units)), measure
+    for _ in range(10):
+        middle = (low + high) / 2
+        if len(_greedy(units, middle)) <= count:
+            high = middle
+        else:
+            low = middle
+    return _greedy(units, high)
+
+
+def _without_widow(lines: list[list[Unit]], measure: float) -> list[list[Unit]]:
+    """Give a short last word company from the line above."""
+    if len(lines) > 1 and len(lines[-1]) == 1 and len(lines[-2]) > 2 and lines[-1][0].width < measure * _WIDOW:  # noqa: PLR2004  # a line of two words would become a widow itself
+        joined = [lines[-2][-1], *lines[-1]]
+        if joined[0].space and _width(joined) <= measure:
+            return [*lines[:-2], lines[-2][:-1], joined]
+    return lines
+
+
+def prepare(paragraphs: Sequence[Paragraph], font: Font, language: str, bullet: str, indent: float) -> Block:
+    """Return the block of clean paragraphs in a font; cached, so styles and sizes may be tried freely."""
+    return _prepare(tuple(paragraphs), font, language, bullet, indent)
+
+
+@lru_cache(maxsize=1024)
+def _prepare(paragraphs: tuple[Paragraph, ...], font: Font, language: str, bullet: str, indent: float) -> Block:
+    setting = _Setting(font, language)
+    items = tuple(_item(paragraph, setting, bullet, indent) for paragraph in paragraphs)
+    inks = [piece.shaped.ink for item in items for unit in item.units for piece in unit.pieces]
+    ink_top = max((ink[3] for ink in inks), default=_CAP)
+    ink_bottom = max((-ink[1] for ink in inks), default=0.0)
+    tall = ink_top > _TALL or ink_bottom > 0.34  # noqa: PLR2004  # deeper than any Latin or Cyrillic descender
+    return Block(
+        items,
+        setting,
+        top=ink_top - 0.06 if ink_top > _TALL else _CAP,
+        bottom=max(_DESCENT, ink_bottom),
+        least_leading=min(1.9, ink_top + ink_bottom + 0.04) if tall else 0.0,
+        widest=max((unit.width + item.indent for item in items for unit in item.units), default=0.0),
+    )
+
+
+def _item(paragraph: Paragraph, setting: _Setting, bullet: str, indent: float) -> Item:
+    base = bidi.base_level(paragraph.text)
+    units = tuple(_units(glue(paragraph.text), paragraph.emphasis, base, setting))
+    if paragraph.kind == "text":
+        return Item(units, base, 0.0, None)
+    marker = setting.shape(paragraph.label or bullet, Emphasis.BOLD, 0)
+    return Item(units, base, max(indent, marker.advance + 0.3), marker)
+
+
+def _units(text: str, emphasis: Sequence[Emphasis], base: Literal[0, 1], setting: _Setting) -> Iterable[Unit]:
+    levels = bidi.levels(text, base)
+    start = 0
+    for end in opportunities(text):
+        core = text[start:end].rstrip(" ")
+        stop = start + len(core)
+        space = setting.shape(" ", Emphasis.NONE, 0).advance * (end - stop)
+        yield _unit(
+            text, start, stop, emphasis, levels, base, setting, space, emphasis[stop] if stop < end else Emphasis.NONE
+        )
+        start = end
+
+
+def _unit(
+    text: str, start: int, stop: int, emphasis: Sequence[Emphasis], levels: Sequence[int] | None, base: int, setting: _Setting,
+    space: float, space_emphasis: Emphasis,
+) -> Unit:  # fmt: skip
+    pieces: list[Piece] = []
+    at = start
+    while at < stop:
+        end = at + 1
+        while end < stop and emphasis[end] == emphasis[at] and (levels is None or levels[end] == levels[at]):
+            end += 1
+        level = levels[at] if levels else base
+        pieces.append(Piece(text[at:end], emphasis[at], level, setting.shape(text[at:end], emphasis[at], level)))
+        at = end
+    return Unit(tuple(pieces), sum(piece.shaped.advance for piece in pieces), space, space_emphasis, base)
+
+
+def _sliced(unit: Unit, start: int, stop: int, setting: _Setting, tail: str = "", space: float = 0.0) -> Unit:
+    pieces: list[Piece] = []
+    at = 0
+    for piece in unit.pieces:
+        text = piece.text[max(0, start - at) : max(0, stop - at)]
+        at += len(piece.text)
+        if text:
+            pieces.append(Piece(text, piece.emphasis, piece.level, setting.shape(text, piece.emphasis, piece.level)))
+    if tail:
+        emphasis, level = (pieces[-1].emphasis, pieces[-1].level) if pieces else (Emphasis.NONE, unit.level)
+        if pieces:
+            last = pieces.pop()
+            tail = last.text + tail
+        pieces.append(Piece(tail, emphasis, level, setting.shape(tail, emphasis, level)))
+    return Unit(tuple(pieces), sum(piece.shaped.advance for piece in pieces), space, unit.space_emphasis, unit.level)
+
+
+def _part(unit: Unit, measure: float, setting: _Setting) -> Iterable[Unit]:
+    """Yield `unit` in parts no wider than the measure, where that is possible at all."""
+    text = unit.text
+    if NBSP in text:
+        start = 0
+        for word in text.split(NBSP):
+            stop = start + len(word)
+            last = stop == len(text)
+            part = _sliced(
+                unit, start, stop, setting, space=unit.space if last else setting.shape(" ", Emphasis.NONE, 0).advance
+            )
+            yield from (part,) if part.width <= measure else _part(part, measure, setting)
+            start = stop + 1
+        return
+    offsets = hyphenations(text, setting.language)
+    start = 0
+    while start < len(text):
+        rest = _sliced(unit, start, len(text), setting, space=unit.space)
+        if rest.width <= measure:
+            yield rest
+            return
+        hyphenated = [
+            part
+            for offset in offsets
+            if offset > start and (part := _sliced(unit, start, offset, setting, "-")).width <= measure
+        ]
+        if hyphenated:
+            part = hyphenated[-1]
+            yield part
+            start += len(part.text) - 1
+            continue
+        stop = _widest_stop(unit, start, measure, setting)
+        yield _sliced(unit, start, stop, setting, space=unit.space if stop == len(text) else 0.0)
+        start = stop
+
+
+def _widest_stop(unit: Unit, start: int, measure: float, setting: _Setting) -> int:
+    """Return the offset after as many whole graphemes as fit, one at least."""
+    clusters = graphemes(unit.text[start:])
+    low, high = 1, len(clusters)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _sliced(unit, start, start + len("".join(clusters[:middle])), setting).width <= measure:
+            low = middle
+        else:
+            high = middle - 1
+    return start + len("".join(clusters[:low]))
+
+
+def _with_ellipsis(unit: Unit, setting: _Setting) -> Unit:
+    text = unit.text
+    return _sliced(unit, 0, len(text.rstrip(".,;:!?—–-…")), setting, ELLIPSIS)
+
+
+def _shortened(unit: Unit, room: float, setting: _Setting) -> Unit:
+    clusters = graphemes(unit.text)
+    for count in range(len(clusters) - 1, 0, -1):
+        shorter = _sliced(unit, 0, len("".join(clusters[:count])), setting, ELLIPSIS)
+        if shorter.width <= room:
+            return shorter
+    return _sliced(unit, 0, 0, setting, ELLIPSIS)
+
+
+def hang(line: Line) -> float:
+    """Return how far, in em, opening punctuation may hang out of the line's start."""
+    first = line.units[0].pieces[0] if line.units and line.units[0].pieces else None
+    if first is None or first.level or not first.text:
+        return 0.0
+    share = _HANG.get(first.text[0], 0.0)
+    return (
+        share * first.shaped.runs[0].xs[1] if share and first.shaped.runs and len(first.shaped.runs[0].xs) > 1 else 0.0
+    )

@@ -1,0 +1,165 @@
+"""What layout hands to drawing: every box, size, colour and glyph of a slide, without a pixel. JSON-serialisable, so it is tested as text."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels, y downwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutWarning:
+    """Something the copy should change.
+
+    Attributes:
+        kind: `truncated` text was cut, `missing` characters have no glyph, `shrunk` smaller than the deck's size.
+        field: `heading` or `body`.
+        characters: how many characters are too many, for `truncated`; else 0.
+        detail: the missing characters, for `missing`; else empty.
+    """
+
+    kind: Literal["truncated", "missing", "shrunk"]
+    field: Literal["heading", "body"]
+    characters: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GlyphRun:
+    """Glyphs of one face and colour on one baseline; offsets are pixels from (x, y), y downwards."""
+
+    face: str
+    size: float
+    x: float
+    y: float
+    glyphs: tuple[int, ...]
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    ink: Literal["text", "accent", "mark"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextBox:
+    """A set text.
+
+    Attributes:
+        box: all ink stays inside it.
+        ink: exact bounds of the outlines.
+        colour, accent, mark_ink: colours of the three inks.
+        over_picture: whether picture pixels may be under it.
+        lines: the text of each line in logical order.
+        marks: highlighter boxes, drawn in `mark_fill` under the glyphs.
+    """
+
+    name: str
+    box: Box
+    ink: Box
+    size: int
+    colour: str
+    accent: str
+    mark_ink: str
+    mark_fill: str
+    over_picture: bool
+    lines: tuple[str, ...]
+    marks: tuple[Box, ...]
+    runs: tuple[GlyphRun, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Something drawn that is neither text nor picture."""
+
+    shape: str
+    box: Box
+    fill: str
+    opacity: float = 1.0
+    radius: float = 0.0
+    stroke: float = 0.0
+    step: float = 60.0
+    angle: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePlace:
+    """Where the picture goes and what happens to it."""
+
+    box: Box
+    mask: Literal["none", "round", "disc", "arch"]
+    radius: float
+    treatment: Literal["none", "duotone", "mono", "dim"]
+    dark: str
+    light: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScrimPlace:
+    """What stands between the picture and one group of texts.
+
+    Attributes:
+        box: the texts it serves, or the card itself.
+        axis: direction in which a veil fades.
+    """
+
+    kind: Literal["veil", "card", "glass"]
+    box: Box
+    axis: Literal["x", "y"]
+    fill: str
+    opacity: float
+    fade: float
+    radius: float
+    outline: str | None
+    texts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlideLayout:
+    """One slide, ready to draw."""
+
+    position: int
+    width: int
+    height: int
+    safe: Box
+    ground: str
+    ground_end: str
+    picture: PicturePlace
+    back: tuple[Shape, ...]
+    under: tuple[Shape, ...]
+    scrims: tuple[ScrimPlace, ...]
+    furniture: tuple[Shape, ...]
+    texts: tuple[TextBox, ...]
+    over: tuple[Shape, ...]
+    warnings: tuple[LayoutWarning, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeckLayout:
+    """A whole deck, ready to draw."""
+
+    style: str
+    style_version: int
+    ratio: str
+    slides: tuple[SlideLayout, ...]
+
+    @property
+    def warnings(self) -> dict[int, tuple[LayoutWarning, ...]]:
+        """Warnings by slide position, for the slides that have any."""
+        return {slide.position: slide.warnings for slide in self.slides if slide.warnings}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the layout as JSON types, lengths rounded to hundredths."""
+        rounded: dict[str, Any] = json.loads(
+            json.dumps(dataclasses.asdict(self)), parse_float=lambda text: round(float(text), 2)
+        )
+        return rounded
+
+
+def union(boxes: list[Box]) -> Box:
+    """Return the smallest box around at least one box."""
+    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
+
+
+def overlap(first: Box, second: Box) -> bool:
+    """Return whether two boxes share area."""
+    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]

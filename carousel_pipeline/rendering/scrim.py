@@ -1,0 +1,120 @@
+"""How much veil a text needs over these very pixels, and laying it: the worst pixel under the text decides, not the average.
+
+What must stay true: contrast of at least 4.5:1 under every glyph on any picture, with a veil of at most 0.54; black behind white
+needs 0.537 on pure white, so that bound is enough for a veil that may darken towards black.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from carousel_pipeline.rendering.colour import BLACK, TARGET, WHITE, Pixels, Rgb, contrast, luminance, luminance_of, mix
+from carousel_pipeline.rendering.scene import Box
+
+MOST = 0.54
+_WORST = 3000
+_LUMINANCE_OF_GREY = 0.18
+_STEPS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A veil that makes `ink` readable.
+
+    Attributes:
+        contrast: worst ratio reached.
+    """
+
+    veil: Rgb
+    opacity: float
+    ink: Rgb
+    contrast: float
+
+
+def under(pixels: Pixels, box: Box, step: int = 2) -> Pixels:
+    """Return every `step`-th pixel in x and y inside a box, as (n, 3)."""
+    left, top, right, bottom = (round(value) for value in box)
+    return pixels[max(0, top) : max(0, bottom) : step, max(0, left) : max(0, right) : step].reshape(-1, 3)
+
+
+def worst_contrast(pixels: Pixels, ink: Rgb) -> float:
+    """Return the lowest ratio of `ink` against pixels (n, 3)."""
+    if not len(pixels):
+        return 21.0
+    light, own = luminance(pixels), luminance_of(ink)
+    low, high = float(light.min()), float(light.max())
+    if low <= own <= high:
+        nearest = float(np.abs(light - own).min())
+        return min((own + nearest + 0.05) / (own + 0.05), (own + 0.05) / (max(0.0, own - nearest) + 0.05))
+    near = low if own < low else high
+    return (max(near, own) + 0.05) / (min(near, own) + 0.05)
+
+
+def blend(pixels: Pixels, veil: Rgb, opacity: float) -> Pixels:
+    """Return pixels under a veil, in exactly the arithmetic that `lay` uses."""
+    weight = round(opacity * 256)
+    mixed = pixels.astype(np.uint16) * np.uint16(256 - weight)
+    mixed += np.array([channel * weight + 128 for channel in veil], np.uint16)
+    return (mixed >> 8).astype(np.uint8)
+
+
+def solve(pixels: Pixels, ink: Rgb, veil: Rgb, least: float = 0.0) -> Solution:
+    """Return the lightest veil at which the worst of `pixels` (n, 3) reaches the target; tint and ink give way only if they must."""
+    light_ink = luminance_of(ink) > _LUMINANCE_OF_GREY
+    worst = _worst(pixels, brightest=light_ink)
+    end = BLACK if light_ink else WHITE
+    for tint in (veil, mix(veil, end, 0.6), end):
+        if (opacity := _opacity(worst, ink, tint, least)) is not None:
+            return Solution(tint, opacity, ink, worst_contrast(blend(worst, tint, opacity), ink))
+    purest = WHITE if light_ink else BLACK
+    opacity = _opacity(worst, purest, end, least) or MOST
+    return Solution(end, opacity, purest, worst_contrast(blend(worst, end, opacity), purest))
+
+
+def _worst(pixels: Pixels, *, brightest: bool) -> Pixels:
+    """Return the few pixels that decide."""
+    if len(pixels) <= _WORST:
+        return pixels
+    light = luminance(pixels)
+    order = np.argpartition(-light if brightest else light, _WORST)
+    return pixels[order[:_WORST]]
+
+
+def _opacity(worst: Pixels, ink: Rgb, veil: Rgb, least: float) -> float | None:
+    def reaches(opacity: float) -> bool:
+        return worst_contrast(blend(worst, veil, opacity), ink) >= TARGET
+
+    if contrast(veil, ink) < TARGET or not reaches(MOST):
+        return least if reaches(least) else None
+    if reaches(least):
+        return least
+    low, high = least, MOST
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high
+
+
+def profile(length: int, start: float, end: float, fade: float) -> npt.NDArray[np.float32]:
+    """Return a veil's strength along one axis: 1 from `start` to `end`, easing to 0 over `fade` on both sides."""
+    at = np.arange(length, dtype=np.float32)
+    outside = np.maximum(np.maximum(start - at, at - end), 0) / max(fade, 1.0)
+    inside = np.clip(1 - outside, 0, 1)
+    eased: npt.NDArray[np.float32] = inside * inside * (3 - 2 * inside)
+    return eased
+
+
+def lay(pixels: Pixels, veil: Rgb, opacity: npt.NDArray[np.float32], axis: int) -> None:
+    """Lay a veil over (height, width, 3) pixels in place; `opacity` per row (axis 0) or column (axis 1)."""
+    weights = np.round(opacity * 256).astype(np.uint16)
+    touched = np.flatnonzero(weights)
+    if not len(touched):
+        return
+    first, last = int(touched[0]), int(touched[-1]) + 1
+    part = pixels[first:last] if axis == 0 else pixels[:, first:last]
+    share = weights[first:last].reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+    mixed = part * (np.uint16(256) - share)
+    mixed += np.array(veil, np.uint16) * share + np.uint16(128)
+    mixed >>= 8
+    part[...] = mixed
