@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
+from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.exceptions import AiogramError
 from aiogram.types import BufferedInputFile, InputMediaPhoto, Message
 
@@ -19,8 +19,8 @@ PATIENCE_S = 180.0
 
 def telegram_bot(token: str, api_url: str | None) -> Bot:
     """Return a Telegram client for `api_url`, or for api.telegram.org; close its session when done (M21)."""
-    api = {} if api_url is None else {"api": TelegramAPIServer.from_base(api_url)}
-    return Bot(token, session=AiohttpSession(timeout=SEND_TIMEOUT_S, **api))
+    api = PRODUCTION if api_url is None else TelegramAPIServer.from_base(api_url)
+    return Bot(token, session=AiohttpSession(api=api, timeout=SEND_TIMEOUT_S))
 
 
 async def send_album(

@@ -67,6 +67,6 @@ class Deck(BaseModel):
 
 def roles(count: int) -> tuple[Role, ...]:
     """Return the roles of `count` slides in order: a cover, bodies, and a last one from three slides on."""
-    if count >= MIN_SLIDES:
-        return ("cover", *(["body"] * (count - 2)), "last")
-    return ("cover", "body")[:count]
+    short: tuple[Role, ...] = ("cover", "body")
+    body: Role = "body"
+    return short[:count] if count < MIN_SLIDES else ("cover", *(body for _ in range(count - 2)), "last")
