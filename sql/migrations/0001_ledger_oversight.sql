@@ -3,11 +3,18 @@ set local role led_owner;
 set local search_path = ledger, pg_temp;
 
 -- ---------- what is overdue (the sensor and the sweeper) --------------------------------------------
+-- Every open hold with what the clock says about it, in pages by id. A run belongs to the present attempt when it holds the
+-- claim (run_id) or, before any claim, when it was started for dispatch_key.
 create function open_holds(p_grace interval default '0', p_limit int default 500, p_after uuid default null)
-returns table (id uuid, user_id bigint, state text, epoch int, fence bigint, cost bigint, run_id text, lease_alive boolean,
-               overdue boolean, sending boolean, idle_s double precision, age_s double precision)
+returns table (id uuid, user_id bigint, state text, epoch int, fence bigint, cost bigint, run_id text, dispatch_key text,
+               lease_alive boolean, overdue boolean, sending boolean, idle_s double precision, age_s double precision)
 language sql stable security definer set search_path = ledger, pg_temp as $f$
-  select r.id, r.user_id, r.state, r.epoch, r.fence, r.cost, r.run_id, coalesce(r.lease_until > clock_timestamp(), false),
+  select r.id, r.user_id, r.state, r.epoch, r.fence, r.cost, r.run_id,
+         coalesce((select max(o.dedupe_key) from delivery d join outbox o on o.dedupe_key = 'resend:' || d.id
+                    where d.request_id = r.id and d.epoch = r.epoch
+                      and d.id = (select max(id) from delivery x where x.request_id = r.id and x.state in ('superseded','late'))),
+                  'dispatch:' || r.id || ':' || r.epoch),
+         coalesce(r.lease_until > clock_timestamp(), false),
          coalesce(r.lease_until, r.deadline) <= clock_timestamp(),
          exists (select 1 from delivery d where d.request_id = r.id and d.state = 'sending'),
          extract(epoch from clock_timestamp() - r.updated_at)::double precision,

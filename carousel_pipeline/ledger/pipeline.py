@@ -1,0 +1,174 @@
+"""The ledger as run processes and sensors use it, on one autocommit connection of role `led_pipeline`.
+
+Each method is one call of the SQL API and may be repeated as it is after `LedgerUnavailableError`: the database knows what
+it has done already. `delivery_begin` is the exception that proves it: repeated after a lost answer it says `sending`, and
+the caller must then not send.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from psycopg import Connection
+
+from carousel_pipeline.database import Row, query
+from carousel_pipeline.ledger.errors import NoSuchRequestError, ledger_errors
+from carousel_pipeline.ledger.settlement import Hold
+
+State = Literal["reserved", "running", "rendered", "delivered", "delivery_unknown", "released"]
+ClaimVerdict = Literal["run", "busy", "done", "refunded", "capped"]
+IntentVerdict = Literal["send", "fenced", "sending", "unknown", "sent", "reserved", "running", "delivered", "released"]
+DueVerdict = Literal["released", "asked", "charged", "waiting"]
+
+LEASE: Final = timedelta(minutes=5)
+_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The answer to a claim; anything but `run` is a clean skip.
+
+    Attributes:
+        fence: token that every later call of this attempt carries.
+        verdict: `run`; `busy` (another run's lease lives); `done` (delivered or in doubt); `refunded`; `capped` (no
+            second life left today).
+    """
+
+    fence: int
+    verdict: ClaimVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The answer to an intended delivery; send only on `send`.
+
+    Attributes:
+        delivery_id: the intent to end, None when there is none.
+        verdict: `send`, `fenced`, the live delivery's state, or the request's state when it is not rendered.
+    """
+
+    delivery_id: int | None
+    verdict: IntentVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the present hold of a request came to, in credits."""
+
+    state: State
+    cost: int
+    charged: int
+
+
+class PipelineLedger:
+    """Claims, heartbeats, deliveries, releases."""
+
+    def __init__(self, connection: Connection[Row]) -> None:
+        self._connection = connection
+
+    def claim(self, request_id: UUID, run_id: str, lease: timedelta = LEASE) -> Attempt:
+        """Take the request for a run, with a new fence when the verdict is `run`."""
+        row = self._call("ledger.claim", id=request_id, run=run_id, lease=lease)
+        return Attempt(row["fence"], row["verdict"])
+
+    def second_life(self, request_id: UUID, run_id: str, lease: timedelta = LEASE) -> Attempt:
+        """As `claim`, but a refunded request is reopened on the house, at most once per run and within the day's cap."""
+        row = self._call("ledger.second_life", id=request_id, run=run_id, lease=lease)
+        return Attempt(row["fence"], row["verdict"])
+
+    def heartbeat(self, request_id: UUID, fence: int, lease: timedelta = LEASE) -> bool:
+        """Prolong the lease; False: the attempt is over, stop working."""
+        return self._call("ledger.heartbeat", id=request_id, fence=fence, lease=lease)["alive"] is True
+
+    def rendered(self, request_id: UUID, fence: int) -> bool:
+        """Say that the slides are ready; False: the attempt is over."""
+        return self._call("ledger.rendered", id=request_id, fence=fence)["done"] is True
+
+    def delivery_begin(self, request_id: UUID, fence: int, charge: int | None = None) -> Intent:
+        """Commit the intent to send.
+
+        Args:
+            request_id: the request.
+            fence: the attempt's token.
+            charge: credits the album costs should its fate stay unknown; None for the whole cost.
+        """
+        row = self._call("ledger.delivery_begin", id=request_id, fence=fence, charge=charge)
+        return Intent(row["delivery_id"], row["verdict"])
+
+    def delivered(self, delivery_id: int, message_ids: Sequence[int], charge: int | None = None) -> State:
+        """Store the album's messages, charge `charge` credits (None: as intended, else the whole cost), release the rest."""
+        return self._end(delivery_id, "sent", ids=list(message_ids), charge=charge)
+
+    def rejected(self, delivery_id: int, error: str) -> State:
+        """Say that nothing arrived, for certain."""
+        return self._end(delivery_id, "rejected", error=error)
+
+    def in_doubt(self, delivery_id: int, error: str) -> State:
+        """Say that nobody knows: the hold stays, the user is asked."""
+        return self._end(delivery_id, "unknown", error=error)
+
+    def release(self, request_id: UUID, fence: int | None, reason: str) -> bool:
+        """Give the hold back; None as fence: only if the lease or deadline has passed. False: nothing was released."""
+        return self._call("ledger.release", id=request_id, fence=fence, reason=reason)["released"] is True
+
+    def outcome(self, request_id: UUID) -> Outcome:
+        """Return the request's state, price and charge."""
+        row = self._call("ledger.settlement", id=request_id)
+        return Outcome(row["state"], row["cost"], row["charged"])
+
+    def open_holds(self, grace: timedelta = timedelta(0)) -> Iterator[Hold]:
+        """Yield every open hold that has not changed for `grace`, page by page."""
+        after: UUID | None = None
+        while True:
+            rows = self._rows("ledger.open_holds", grace=grace, limit=_PAGE, after=after)
+            yield from (Hold(**row) for row in rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1]["id"]
+
+    def due(self) -> Iterator[UUID]:
+        """Yield every request whose time is over, page by page."""
+        after: UUID | None = None
+        while True:
+            rows = self._rows("ledger.due", limit=_PAGE, after=after)
+            yield from (row["id"] for row in rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1]["id"]
+
+    def settle_due(self, request_id: UUID) -> DueVerdict:
+        """Settle one overdue request by the clock: refund it, ask about it, or after long silence charge it."""
+        verdict: DueVerdict = self._call("ledger.settle_due", id=request_id)["verdict"]
+        return verdict
+
+    def prune(self, age: timedelta, limit: int = 10_000) -> int:
+        """Remove at most `limit` each of handled outbox and inbox rows older than `age` (a week at least)."""
+        removed: int = self._call("ledger.prune", age=age, limit=limit)["removed"]
+        return removed
+
+    def _end(
+        self,
+        delivery_id: int,
+        outcome: Literal["sent", "rejected", "unknown"],
+        *,
+        ids: list[int] | None = None,
+        error: str | None = None,
+        charge: int | None = None,
+    ) -> State:
+        row = self._call(
+            "ledger.delivery_end", delivery=delivery_id, outcome=outcome, ids=ids, error=error, charge=charge
+        )
+        state: State = row["state"]
+        return state
+
+    def _call(self, name: str, **parameters: object) -> dict[str, Any]:
+        rows = self._rows(name, **parameters)
+        if not rows:
+            raise NoSuchRequestError("no such request")
+        return rows[0]
+
+    def _rows(self, name: str, **parameters: object) -> list[dict[str, Any]]:
+        with ledger_errors():
+            return self._connection.execute(query(name), parameters).fetchall()
