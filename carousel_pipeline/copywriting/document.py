@@ -36,9 +36,12 @@ _RULE = regex.compile(r"^\s*(?:[-*_=—–•·]\s*){3,}$")
 _HASHES = regex.compile(r"^\s{0,3}#{1,6}\s+(?P<text>.*?)\s*#*$")
 _ALL_BOLD = regex.compile(r"^\s*\*\*(?P<text>[^*]+)\*\*\s*:?\s*$")
 _BULLET = regex.compile(
-    r"^\s*(?:(?P<bullet>[-*+•·▪◦‣⁃●○■□➤➜→✓✔]|(?=\p{Extended_Pictographic})\X)\s*|(?P<dash>[–—])\s+"
+    r"^\s*(?:[-*+•·▪◦‣⁃●○■□➤➜→✓]\s+|(?P<picture>(?=\p{Extended_Pictographic})\X)\s*|(?P<dash>[–—])\s+"
     r"|(?P<number>\(?\d{1,2}[.)]|[①-⑳]|\d\uFE0F?\u20E3)\s+)(?P<text>\S.*)$"
 )
+_DASHED = regex.compile(r"^\s*[–—]\s")
+_PICTURE = regex.compile(r"^\s*\p{Extended_Pictographic}")
+_UNDERLINE = regex.compile(r"\s*(?:={2,}|-{2,})\s*")
 _QUOTE = regex.compile(r"^\s*>+\s?")
 _TABLE = regex.compile(r"^\s*\|(?P<cells>.+)\|\s*$")
 _TABLE_RULE = regex.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*$")
@@ -65,7 +68,10 @@ def tidy(line: str, *, verbatim: bool = False) -> str:
     text = line
     if not verbatim:
         text = _LINK.sub(r"\1", _IMAGE.sub("", text))
-        text = _HOLLOW.sub("", _URL.sub("", text))
+        bare = _URL.sub("", text)
+        if bare != text and (bare.rstrip().endswith(":") or not bare.strip(" .,;:—–-")):
+            return ""  # a label without its link says nothing
+        text = _HOLLOW.sub("", bare)
         text = _STRUCK.sub(r"\1", _UNDERLINED.sub(r"**\1**", text)).replace("`", "")
         text = _ITALIC.sub(r"\1", text)
     return _SPACE.sub(" ", text).strip()
@@ -75,8 +81,8 @@ def parse(source: str, language: Language, *, verbatim: bool = False) -> list[Bl
     """Return the blocks of `source` in order."""
     lines = [line for line in source.split("\n") if not _FENCE.match(line)]
     chunks = [list(chunk) for blank, chunk in itertools.groupby(lines, key=lambda line: not line.strip()) if not blank]
-    pictographs = sum(bool(regex.match(r"\s*\p{Extended_Pictographic}", line)) for line in lines)
-    reader = _Reader(language, verbatim=verbatim, pictures_mark_items=pictographs > 1)
+    explicit = any(_HASHES.match(line) or _ALL_BOLD.match(line) for line in lines)
+    reader = _Reader(language, verbatim=verbatim, explicit=explicit)
     blocks: list[Block] = []
     for number, chunk in enumerate(chunks):
         blocks.extend(reader.read(chunk, first=number == 0, last=number == len(chunks) - 1))
@@ -85,98 +91,94 @@ def parse(source: str, language: Language, *, verbatim: bool = False) -> list[Bl
 
 @dataclass(frozen=True)
 class _Reader:
+    """Reads chunks of lines; `explicit` says that headings are marked, so that none need be guessed."""
+
     language: Language
     verbatim: bool
-    pictures_mark_items: bool
+    explicit: bool
 
     def read(self, chunk: list[str], *, first: bool, last: bool) -> Iterator[Block]:
+        """Yield the blocks of lines that no empty line parts."""
         lines = [_QUOTE.sub("", line) for line in chunk]
-        if len(lines) == 2 and regex.fullmatch(r"\s*(?:=+|-+)\s*", lines[1]):  # noqa: PLR2004 - a title and its underline
+        if len(lines) == 2 and _UNDERLINE.fullmatch(lines[1]):  # noqa: PLR2004 - a title and its underline
             yield Block("heading", self._tidy(lines[0]))
             return
         lines = [line for line in lines if not _RULE.match(line) and not _TABLE_RULE.match(line)]
-        dashes = sum(bool(regex.match(r"\s*[–—]\s", line)) for line in lines)
-        speech = dashes > 0 and any(
-            regex.search(r"[.!?…]\s*$", line) for line in lines if regex.match(r"\s*[–—]\s", line)
-        )
-        if _is_verse(lines) and not any(self._item(line, speech=speech) for line in lines):
+        marks = self._marks(lines)
+        if _is_verse(lines) and all(self._block(line, marks).kind == "paragraph" for line in lines):
             yield Block("verse", "\n".join(self._tidy(line) for line in lines))
             return
-        lines = _unwrapped(lines)
         opened: Block | None = None
-        for number, line in enumerate(lines):
-            block = self._block(line, speech=speech, after=opened)
-            if block is None:
+        for number, line in enumerate(_unwrapped(lines)):
+            block = self._block(line, marks)
+            if not block.text:
                 continue
-            rest = len(lines) - number - 1
-            if block.kind == "paragraph" and self._is_heading(
-                block.text, first=first and number == 0, rest=lines[number + 1 :], last=last
-            ):
-                block = Block("heading", block.text)
-            if opened and block.kind == "paragraph" and opened.kind == "item" and line[:1].isspace():
+            if opened and opened.kind == "item" and block.kind == "paragraph" and line[:1].isspace():
                 opened = Block("item", f"{opened.text} {block.text}", opened.ordered)
                 continue
+            if block.kind == "paragraph" and self._is_heading(
+                block.text, lines[number + 1 :], marks, first=first and not number, last=last
+            ):
+                block = Block("heading", block.text)
             if opened:
                 yield opened
             opened = block
-            del rest
         if opened:
             yield opened
 
     def _tidy(self, line: str) -> str:
         return tidy(line, verbatim=self.verbatim)
 
-    def _item(self, line: str, *, speech: bool) -> regex.Match[str] | None:
+    def _marks(self, lines: list[str]) -> frozenset[str]:
+        """Return which of the doubtful marks begin list items here: dashes may be speech, a picture may be an ornament."""
+        marks = set()
+        dashed = [line for line in lines if _DASHED.match(line)]
+        if dashed and not any(_END.search(line.rstrip()) for line in dashed):
+            marks.add("dash")
+        if sum(bool(_PICTURE.match(line)) for line in lines) > 1:
+            marks.add("picture")
+        return frozenset(marks)
+
+    def _item(self, line: str, marks: frozenset[str]) -> regex.Match[str] | None:
         match = _BULLET.match(line)
-        if match is None or (match["dash"] and speech):
-            return None
-        bullet = match["bullet"]
-        if bullet and not bullet.isascii() and regex.match(r"\p{Extended_Pictographic}", bullet):
-            return match if self.pictures_mark_items else None
-        if bullet and not regex.match(r"\s*\S\s", line):
+        if match is None or (match["dash"] and "dash" not in marks) or (match["picture"] and "picture" not in marks):
             return None
         return match
 
-    def _block(self, line: str, *, speech: bool, after: Block | None) -> Block | None:
-        del after
+    def _block(self, line: str, marks: frozenset[str]) -> Block:
         if hashes := _HASHES.match(line):
-            return Block("heading", self._tidy(hashes["text"])) if hashes["text"] else None
+            return Block("heading", self._tidy(hashes["text"]))
         if bold := _ALL_BOLD.match(line):
-            return Block("heading", self._tidy(bold["text"]).rstrip(":"))
-        if item := self._item(line, speech=speech):
+            return Block("heading", self._tidy(bold["text"]))
+        if item := self._item(line, marks):
             return Block("item", self._tidy(item["text"]), ordered=item["number"] is not None)
         if table := _TABLE.match(line):
-            return Block(
-                "item", self._tidy(" — ".join(cell.strip() for cell in table["cells"].split("|") if cell.strip()))
-            )
-        text = self._tidy(line)
-        return Block("paragraph", text) if text else None
+            cells = (cell.strip() for cell in table["cells"].split("|"))
+            return Block("item", self._tidy(" — ".join(cell for cell in cells if cell)))
+        return Block("paragraph", self._tidy(line))
 
-    def _is_heading(self, text: str, *, first: bool, rest: list[str], last: bool) -> bool:
-        if len(text) > _HEADING_CHARACTERS or len(text.split()) > _HEADING_WORDS or text[:1] in "—–":
+    def _is_heading(self, text: str, rest: list[str], marks: frozenset[str], *, first: bool, last: bool) -> bool:
+        """Return whether a short line stands over what follows, in its own chunk (`rest`) or in the next."""
+        if len(text) > _HEADING_CHARACTERS or len(text.split()) > _HEADING_WORDS or _DASHED.match(text):
+            return False
+        if self.explicit and not first:
+            return False
+        if rest and text.endswith(":"):
+            return self._item(rest[0], marks) is not None
+        if _SOFT_END.search(text) and not text.endswith(":"):
             return False
         if rest:
-            # A line atop of its paragraph, or a lead-in atop of its list.
-            follows = rest[0]
-            if text.endswith(":"):
-                return self._item(follows, speech=False) is not None
-            return (
-                not _END.search(text)
-                and not _SOFT_END.search(text)
-                and (first or len(follows) > 2 * len(text))
-                and follows[:1] == follows[:1].upper()
-            )
-        if last:
-            return False
-        return text.endswith(("?", ":")) or (not _END.search(text) and not _SOFT_END.search(text))
+            over = first or len(rest[0]) > 2 * len(text)
+            return over and not _END.search(text) and not rest[0][:1].islower()
+        return not last and (text.endswith(("?", ":")) or not _END.search(text))
 
 
 def _is_verse(lines: list[str]) -> bool:
     if len(lines) < _VERSE_LINES or max(map(len, lines)) > _VERSE_WIDTH:
         return False
     stops = sum(bool(_END.search(line.rstrip())) for line in lines)
-    commas = sum(bool(_SOFT_END.search(line.rstrip())) for line in lines)
-    return commas > 0 and stops < len(lines) * 0.7
+    commas = sum(line.rstrip().endswith((",", ";", "—", "–")) for line in lines)
+    return stops < len(lines) * 0.7 and (commas > 0 or (stops == 1 and _END.search(lines[-1].rstrip()) is not None))
 
 
 def _unwrapped(lines: list[str]) -> list[str]:

@@ -17,6 +17,8 @@ from carousel_pipeline.paths import resource
 from carousel_pipeline.requests import Options, Structure, Tone
 
 UNDETERMINED = "und"
+# Longer cues are stems; a short one would be found in half of all words.
+_WHOLE = 4
 
 Cue = Literal[
     "myth", "fact", "step", "question", "answer", "problem", "proof", "before", "after", "story", "conclusion"
@@ -46,7 +48,8 @@ class Language(BaseModel):
         backward: openings that point at something said before.
         joiners: words that begin a clause after a comma.
         openers: words that begin a subordinate clause at the start of a sentence.
-        cues: words that give a structure away.
+        cues: words that give a structure away; those longer than four letters stand for all words that begin so.
+        dull_endings: endings of words that name no topic.
         calls: closing cards (heading, body) by tone.
         recap: title of a recapitulation.
         alt: how a slide is announced to those who cannot see it.
@@ -68,6 +71,7 @@ class Language(BaseModel):
     joiners: tuple[str, ...] = ()
     openers: tuple[str, ...] = ()
     cues: dict[Cue, tuple[str, ...]] = {}
+    dull_endings: tuple[str, ...] = ()
     calls: Annotated[dict[Tone, tuple[Card, ...]], Field(min_length=1)]
     recap: str
     alt: Annotated[str, Field(pattern=r"\{text\}")]
@@ -91,11 +95,10 @@ class Language(BaseModel):
 
     @functools.cached_property
     def _patterns(self) -> dict[Cue, re.Pattern[str]]:
-        return {
-            cue: re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, words)) + r")")
-            for cue, words in self.cues.items()
-            if words
-        }
+        def heard(word: str) -> str:
+            return re.escape(word) + (r"(?!\w)" if len(word) <= _WHOLE else "")
+
+        return {cue: re.compile(rf"(?<!\w)(?:{'|'.join(map(heard, words))})") for cue, words in self.cues.items() if words}
 
     @functools.cached_property
     def connector(self) -> re.Pattern[str]:

@@ -1,20 +1,24 @@
 """The plan behind a text: its title, its ideas in their order, its last word. Decides what kind of text it is, changes no word."""
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import regex
 
 from carousel_pipeline.copywriting.document import Block, sentences, weight_of
-from carousel_pipeline.copywriting.language import Language
+from carousel_pipeline.copywriting.language import Cue, Language
+from carousel_pipeline.copywriting.phrasing import plain
 from carousel_pipeline.copywriting.ranking import Sentence, rank
 from carousel_pipeline.requests import Structure
 
 _FEW_ITEMS = 3
 _FEW_HEADINGS = 2
 _FEW_PAIRS = 2
+_WISHED = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Outline:
         ideas: in the text's order.
         close: what is said after the last idea.
         structure: what kind of text it is.
+        verse: whether it is a poem, whose lines stay lines.
     """
 
     title: str | None
@@ -56,6 +61,7 @@ class Outline:
     ideas: tuple[Idea, ...]
     close: tuple[Sentence, ...]
     structure: Structure
+    verse: bool = False
 
 
 @dataclass
@@ -68,34 +74,56 @@ class _Part:
     sentences: tuple[Sentence, ...]
 
 
-def outline(blocks: Sequence[Block], language: Language) -> Outline:
-    """Return the plan of a parsed text."""
-    parts = _parts(blocks, language)
+def outline(blocks: Sequence[Block], language: Language, wish: Structure | None = None) -> Outline:
+    """Return the plan of a parsed text; sentences that suit the wished structure weigh more in it."""
+    parts = _parts(blocks, language, wish)
     title = None
     if len(parts) > 1 and parts[0].kind == "heading":
         title, parts = parts[0].text.rstrip(" :"), parts[1:]
     for plan in (_pairs, _items, _sections):
         if found := plan(title, parts, language):
             return found
-    return _prose(title, parts, language)
+    return _prose(title, parts, language, wish)
 
 
-def _parts(blocks: Sequence[Block], language: Language) -> list[_Part]:
+_SUITS: Mapping[Structure, tuple[Cue, ...]] = MappingProxyType(
+    {
+        "problem_proof": ("problem", "proof"),
+        "before_after": ("before", "after"),
+        "how_to": ("step",),
+        "story": ("story",),
+        "myth_fact": ("myth", "fact"),
+        "case": ("proof", "after"),
+    }
+)
+
+
+def _suits(said: Sentence, language: Language, wish: Structure) -> bool:
+    """Return whether a sentence is what the wished structure is made of."""
+    if (wish == "questions" and "?" in said.text) or (wish == "case" and said.counted):
+        return True
+    return any(language.hears(cue, said.text) for cue in _SUITS.get(wish, ()))
+
+
+def _parts(blocks: Sequence[Block], language: Language, wish: Structure | None) -> list[_Part]:
     texts = [
         [block.text] if block.kind in {"heading", "verse"} else sentences(block.text, language) for block in blocks
     ]
-    ranked = rank(texts, language)
-    return [
-        _Part(block.kind, block.text, block.ordered, tuple(found)) for block, found in zip(blocks, ranked, strict=True)
-    ]
+    parts = []
+    for block, ranked in zip(blocks, rank(texts, language), strict=True):
+        said = (
+            dataclasses.replace(s, weight=s.weight + _WISHED) if wish and _suits(s, language, wish) else s
+            for s in ranked
+        )
+        parts.append(_Part(block.kind, block.text, block.ordered, tuple(said)))
+    return parts
 
 
 _LABEL = r"^(?:\*\*)?\s*(?:{words})(?:\s*(?:№\s*)?\d{{1,2}})?\s*(?:\*\*)?\s*[:.—–-]\s*(?:\*\*)?\s*"
 
 
-def _label(language: Language, cue: str) -> regex.Pattern[str]:
-    known = dict(language.cues)
-    words = "|".join(regex.escape(word) for word in known.get(cue, ())) or r"(?!)"  # type: ignore[call-overload]  # a literal by its callers
+def _label(language: Language, cue: Cue) -> regex.Pattern[str]:
+    words = "|".join(regex.escape(word) for word in language.cues.get(cue, ())) or r"(?!)"
     return regex.compile(_LABEL.format(words=words), regex.IGNORECASE)
 
 
@@ -112,7 +140,9 @@ def _pairs(title: str | None, parts: list[_Part], language: Language) -> Outline
             if first.match(sentence.text):
                 pairs.append((sentence.text if structure == "myth_fact" else first.sub("", sentence.text), []))
             elif pairs:
-                text = sentence.text if structure == "myth_fact" else second.sub("", sentence.text)
+                label = second.match(sentence.text)
+                bold = f"**{plain(label[0]).strip()}** " if label and structure == "myth_fact" else ""
+                text = bold + second.sub("", sentence.text)
                 pairs[-1][1].append(dataclasses.replace(sentence, text=text))
             else:
                 lede.append(sentence)
@@ -179,18 +209,39 @@ def _sections(title: str | None, parts: list[_Part], language: Language) -> Outl
     return Outline(title, lede, tuple(ideas), close, structure)
 
 
-def _prose(title: str | None, parts: list[_Part], language: Language) -> Outline:
+def _prose(title: str | None, parts: list[_Part], language: Language, wish: Structure | None) -> Outline:
+    """Runs of paragraphs, cut later; a list inside them stays whole, under the line that leads into it."""
+    if all(part.kind == "verse" for part in parts) and parts:
+        return Outline(title, (), tuple(Idea(part.sentences) for part in parts), (), "story", verse=True)
     said = [s for part in parts for s in part.sentences]
-    if not said:
-        return Outline(None, (), (), (), "story")
-    close: list[Sentence] = []
-    if len(said) > 4 and _last_word(said[-1].text, language):  # noqa: PLR2004 - a short text cannot spare its last sentence
-        close.append(said.pop())
-    return Outline(title, (), (Idea(tuple(said)),), tuple(close), _told(said, language))
+    structure = wish if wish and sum(_suits(s, language, wish) for s in said) >= _FEW_PAIRS else _told(said, language)
+    close: tuple[Sentence, ...] = ()
+    # A short text cannot spare its last sentence.
+    if len(said) > 4 and parts[-1].kind == "paragraph" and _last_word(said[-1], language, structure):  # noqa: PLR2004
+        close = (said[-1],)
+        parts[-1].sentences = parts[-1].sentences[:-1]
+    ideas: list[Idea] = []
+    for kind, run in itertools.groupby(parts, key=lambda part: part.kind == "item"):
+        inside = list(run)
+        if kind:
+            lead = ideas.pop() if ideas and ideas[-1].heading and not ideas[-1].sentences else Idea(())
+            ideas.append(dataclasses.replace(lead, points=tuple(part.text for part in inside)))
+            continue
+        heading = inside.pop().text.rstrip(" :") if inside[-1].kind == "heading" else None
+        if run_said := tuple(s for part in inside for s in part.sentences):
+            ideas.append(Idea(run_said))
+        if heading:
+            ideas.append(Idea((), heading=heading))
+    ideas = [idea for idea in ideas if idea.sentences or idea.points] or [Idea(tuple(said))]
+    return Outline(title, (), tuple(ideas), close, structure)
 
 
-def _last_word(text: str, language: Language) -> bool:
-    return weight_of(text) <= 16 and (text.rstrip('»"”)').endswith("?") or language.hears("conclusion", text))  # noqa: PLR2004 - a slide's heading
+def _last_word(said: Sentence, language: Language, structure: Structure) -> bool:
+    """Return whether the last sentence can be the last slide: it asks, concludes, or ends a story."""
+    if weight_of(said.text) > 16:  # noqa: PLR2004 - too long for a heading
+        return False
+    ends = structure == "story" and not language.leans_back(said.text) and weight_of(said.text) > 3  # noqa: PLR2004 - "The end."
+    return ends or said.text.rstrip('»"”)').endswith("?") or language.hears("conclusion", said.text)
 
 
 def _told(said: list[Sentence], language: Language) -> Structure:
@@ -220,7 +271,7 @@ def fit(ideas: Sequence[Idea], slots: int) -> list[Idea]:
             return _gathered(kept, slots)
         worth = sorted(range(len(kept)), key=lambda i: -max((s.weight for s in kept[i].sentences), default=0.4))[:slots]
         return [kept[i] for i in sorted(worth)]
-    if len(kept) == 1 and not kept[0].heading and not kept[0].points:
+    if len(kept) == 1 and not kept[0].heading and not kept[0].points and kept[0].sentences:
         return [dataclasses.replace(kept[0], sentences=part) for part in segments(kept[0].sentences, slots)]
     while kept and len(kept) < slots:
         place = max(range(len(kept)), key=lambda i: (_splits(kept[i]), kept[i].length))
@@ -269,7 +320,7 @@ def segments(said: Sequence[Sentence], count: int) -> list[tuple[Sentence, ...]]
     wanted = ends[-1] / count
     breaks = np.array(
         [0.0]
-        + [0.0 if b[0].paragraph != a[-1].paragraph else 0.35 for a, b in zip(atoms, atoms[1:], strict=False)]
+        + [0.0 if b[0].paragraph != a[-1].paragraph else 0.8 for a, b in zip(atoms, atoms[1:], strict=False)]
         + [0.0]
     )
     cost = ((ends[None, :] - ends[:, None]) / wanted - 1) ** 2 + breaks[None, :]

@@ -26,8 +26,10 @@ _LEAD = regex.compile(
     r"^(?P<lead>(?:\*\*)?[^:.!?;—–]{2,70}?(?:\*\*)?)(?P<mark>:|\s[—–-])\s+(?P<rest>\S.+)$", regex.DOTALL
 )
 _BOLD_LEAD = regex.compile(r"^\*\*(?P<lead>[^*]{2,80})\*\*\s*[:.—–-]?\s*(?P<rest>\S.*)$", regex.DOTALL)
+_QUOTED = regex.compile(r"""[«"“„'‘—–]""")
 _NOTABLE = regex.compile(
-    r"(?<![\w.,])(?:[$€£₽¥]\s?)?\d[\d\s\u00a0.,]*\d?(?:\s?(?:%|[$€£₽¥]|(?:тыс|млн|млрд)\.?|(?:million|billion|percent|процент\p{L}*)))(?!\w)"
+    r"(?<![\w.,–—-])(?:[$€£₽¥]\s?\d[\d\s\u00a0.,–-]*(?:\s?(?:million|billion|млн|млрд))?"
+    r"|\d[\d\s\u00a0.,–-]*(?:\s?(?:%|[€£₽¥]|(?:тыс|млн|млрд)(?!\w)|(?:million|billion|percent|процент\p{L}*)))+)"
 )
 
 
@@ -81,24 +83,26 @@ def as_heading(text: str) -> str:
     return clipped(head, MAX_HEADING)
 
 
-def headline(sentence: str, language: Language) -> Headline:
-    """Return the best heading that this sentence can give."""
-    text = sentence.strip()
+def headline(said: str, language: Language, longest: float = LONG_HEADING_WORDS) -> Headline:
+    """Return the best heading that this sentence can give, whole if it has at most `longest` words."""
+    text = said.strip()
     length = weight_of(text)
     lead = _BOLD_LEAD.match(text) or _LEAD.match(text)
-    if lead and _names(lead["lead"], language) and weight_of(lead["rest"]) >= 3:  # noqa: PLR2004 - less is no explanation
+    if lead and _names(lead["lead"], language) and not _QUOTED.match(lead["rest"]) and weight_of(lead["rest"]) >= 3:  # noqa: PLR2004 - less is no explanation
         return Headline(as_heading(plain(lead["lead"])), capital(lead["rest"].strip()), 0.95)
     if length <= HEADING_WORDS and len(text) <= 80:  # noqa: PLR2004 - two lines
         return Headline(as_heading(text), "", 1.0 if length >= 3 else 0.8)  # noqa: PLR2004 - two words are a label
     if split := _clauses(text, language):
         return split
-    if length <= LONG_HEADING_WORDS and len(text) <= 110:  # noqa: PLR2004 - three lines
+    if length <= longest and len(text) <= 110:  # noqa: PLR2004 - three lines
         return Headline(as_heading(text), "", 0.55)
     return _broken(text)
 
 
 def _names(lead: str, language: Language) -> bool:
     found = words(plain(lead))
+    if language.subordinate(lead):
+        return False
     return 1 <= len(found) <= 7 and any(word.lower() not in language.stopwords for word in found)  # noqa: PLR2004 - a name, not a clause
 
 
@@ -106,7 +110,7 @@ def _clauses(text: str, language: Language) -> Headline | None:
     if weight_of(text) > 45:  # noqa: PLR2004 - the rest would not fit a body
         return None
     places = [match.span() for match in language.clause.finditer(text)]
-    if language.subordinate(text) and (comma := regex.search(r"[,，]\s+", text)):
+    if language.subordinate(text) and (comma := regex.search(r"(?:\s[—–]|[,，]\s[—–]|[,，])\s+", text)):
         places = [comma.span()]
     for start, end in places:
         first, rest = text[:start], text[end:]
@@ -160,7 +164,12 @@ def best_headline(said: Sequence[Sentence], language: Language) -> tuple[int, He
             + (0.16 if sentence.first else 0)
             + (0.07 if sentence.counted else 0)
         )
-        return score * (0.45 if leaning else 1.0) * (0.8 if place == len(said) - 1 and place else 1.0)
+        return (
+            score
+            * (0.45 if leaning else 1.0)
+            * (0.6 if place == 0 and language.leans_back(sentence.text) else 1.0)
+            * (0.6 if place == len(said) - 1 and place else 1.0)
+        )
 
     found = [headline(lighten(s.text, language, alone=True), language) for s in said]
     best = max(range(len(said)), key=worth)
@@ -173,7 +182,7 @@ def body(said: Sequence[Sentence], language: Language, start: str = "", budget: 
     texts = [lighten(s.text, language, alone=not start and number == 0) for number, s in enumerate(said)]
     lengths = [weight_of(text) for text in texts]
     chosen: set[int] = set()
-    if sum(lengths) <= room * 1.2:
+    if sum(lengths) <= room * 1.1:
         chosen = set(range(len(said)))
     else:
         for place in sorted(range(len(said)), key=lambda i: -_appeal(said, i)):
@@ -202,6 +211,24 @@ def points(found: Sequence[str], language: Language) -> str:
     lines = [regex.sub(r"[.;,]+$", "", lighten(point.replace("\n", " "), language, alone=True)) for point in found]
     share = max(60, MAX_BODY // max(1, len(lines)) - 3)
     return "\n".join(f"- {clipped(balanced(capital(line)), share)}" for line in lines)
+
+
+def split_verse(text: str) -> tuple[str, str]:
+    """Return the first line of verse as a heading and its other lines as they stand."""
+    first, _, rest = text.partition("\n")
+    return as_heading(first), clipped(balanced(rest), MAX_BODY)
+
+
+def sentence(text: str) -> str:
+    """Return `text` with a full stop, unless it ends with a mark of its own."""
+    return text if text.endswith(("?", "!", ".", "…", ":", "。")) else f"{text}."
+
+
+def told(heading: str, text: str) -> str:
+    """Return a card as running text, a sentence that was split over heading and body in one piece again."""
+    if heading.endswith("…") and text.startswith("…"):
+        return plain(f"{heading[:-1]} {text[1:]}")
+    return plain(f"{sentence(heading)} {text}").strip()
 
 
 def balanced(text: str) -> str:

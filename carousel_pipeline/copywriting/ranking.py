@@ -16,6 +16,9 @@ from carousel_pipeline.copywriting.language import Language
 _HAN_RUN = regex.compile(r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]{2,}")
 _NUMBER = regex.compile(r"\d")
 _SHORTEST_KEYWORD = 4
+_LONGEST_KEYWORD = 40
+# People's names are no topics, and pymorphy's guesses at patronymics are wild.
+_NAMES = frozenset({"Name", "Patr", "Surn"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +92,19 @@ def _shaped(weight: float, length: int) -> float:
     return weight * (1.0 if length <= comfortable[1] else max(0.45, 1 - (length - comfortable[1]) / long))
 
 
-def keywords(text: str, title: str, language: Language, limit: int = 8) -> list[str]:
-    """Return up to `limit` topical words of `text` in their dictionary form where one is known, the title's counting thrice."""
+def keywords(text: str, title: str, language: Language, limit: int = 6, least: int = 3) -> list[str]:
+    """Return up to `limit` words that name the topic, in dictionary form where one is known, the title's counting thrice.
+
+    A word that stands once and not in the title names no topic; `least` of them may stand in where nothing better is there.
+    """
     counts: Counter[str] = Counter()
     for part, worth in ((text, 1), (title, 3)):
         for word in _candidates(part, language):
             counts[word] += worth
     chosen: list[str] = []
-    for word, _ in sorted(counts.items(), key=lambda item: (-item[1], -len(item[0]), item[0])):
+    for word, count in sorted(counts.items(), key=lambda item: (-item[1], -len(item[0]), item[0])):
+        if count == 1 and len(chosen) >= least:
+            break
         # Two forms of one word would look like a stutter.
         if not any(word.startswith(other[:5]) or other.startswith(word[:5]) for other in chosen):
             chosen.append(word)
@@ -118,10 +126,10 @@ def _candidates(text: str, language: Language) -> list[str]:
         and "-" not in word
     ]
     if language.code == "ru":
-        return [noun for word in known if (noun := _noun(word.lower()))]
+        return [noun for word in known if (noun := _noun(word.lower())) and noun not in language.stopwords]
     if language.code == "de":
         known = [word for word in known if word[:1].isupper()]
-    return [word.lower() for word in known]
+    return [word.lower() for word in known if not word.lower().endswith(language.dull_endings)]
 
 
 @functools.cache
@@ -134,4 +142,6 @@ def _noun(word: str) -> str | None:
     if not regex.search(r"\p{Script=Cyrillic}", word):
         return word
     best = _morphology().parse(word)[0]
-    return str(best.normal_form).replace("ё", "е") if best.tag.POS == "NOUN" else None
+    return (
+        str(best.normal_form).replace("ё", "е") if best.tag.POS == "NOUN" and not _NAMES & best.tag.grammemes else None
+    )

@@ -10,30 +10,28 @@ from carousel_pipeline.copywriting.language import Card, Language
 from carousel_pipeline.copywriting.outline import segments
 from carousel_pipeline.copywriting.phrasing import LONG_HEADING_WORDS, as_heading, balanced, clipped
 from carousel_pipeline.copywriting.ranking import Sentence, rank
-from carousel_pipeline.requests import MAX_SLIDES
+from carousel_pipeline.requests import MAX_SLIDES, Options
 
 _WORDS_A_SLIDE = 38
 _MOST_WORDS = 75
 
 
-def split_verbatim(blocks: Sequence[Block], language: Language, count: int | None) -> list[Card]:
-    """Return cards that together are the text; fewer than `count` when the text has fewer sentences."""
+def split_verbatim(blocks: Sequence[Block], language: Language, options: Options) -> list[Card]:
+    """Return cards that together are the text; a text too short for the slides asked for is followed by cards that ask."""
     texts = [
         [block.text] if block.kind in {"heading", "verse"} else sentences(block.text, language) for block in blocks
     ]
     said = [sentence for paragraph in rank(texts, language) for sentence in paragraph]
     length = sum(weight_of(sentence.text) for sentence in said)
-    slides = count or max(3, min(MAX_SLIDES, round(length / _WORDS_A_SLIDE) + 1))
+    slides = options.slides or max(3, min(MAX_SLIDES, round(length / _WORDS_A_SLIDE) + 1))
     kinds = {number: block.kind for number, block in enumerate(blocks)}
     while (
         len(said) < slides and (longest := max(said, key=lambda s: weight_of(s.text))) and weight_of(longest.text) >= 6
     ):  # noqa: PLR2004
         place = said.index(longest)
         said[place : place + 1] = _halved(longest)
-    cards = []
-    for part in segments(said, slides):
-        cards.append(_card(_within(part, _MOST_WORDS), kinds))
-    return cards
+    cards = [_card(_within(part, _MOST_WORDS), kinds) for part in segments(said, slides)]
+    return [*cards, *language.cards(options.structure)][: max(slides, len(cards))]
 
 
 def _within(part: tuple[Sentence, ...], limit: float) -> list[Sentence]:
