@@ -2,12 +2,9 @@
 
 import dagster as dg
 
-from carousel_pipeline.partitions import request_partitions
-
 outline = dg.define_asset_job(
     "outline",
     selection=dg.AssetSelection.assets("copy"),
-    partitions_def=request_partitions,
     executor_def=dg.in_process_executor,
     description="Writes the slides' copy of one request. Free for the user; the bot shows it and asks.",
 )
@@ -15,7 +12,6 @@ outline = dg.define_asset_job(
 carousel = dg.define_asset_job(
     "carousel",
     selection=dg.AssetSelection.assets("images", "rendered_slides", "delivery_receipt"),
-    partitions_def=request_partitions,
     executor_def=dg.in_process_executor,
     description="Paints, draws and delivers one confirmed request, on the credits held for it.",
 )

@@ -4,6 +4,7 @@ REQUEST_TAG = "carousel/request"
 DISPATCH_TAG = "carousel/dispatch"
 USER_TAG = "carousel/user"
 SECOND_LIFE_TAG = "carousel/second-life"
+HOUSE = "house"
 
 
 def run_tags(request_id: str, dispatch_key: str, user_id: int | None) -> dict[str, str]:

@@ -26,7 +26,9 @@ from carousel_pipeline.resources import Database, Providers
     group_name="carousel",
     check_specs=[dg.AssetCheckSpec("slide_count", asset="copy", description="As many slides as were asked for.")],
 )
-def copy(context: dg.AssetExecutionContext, database: Database, providers: Providers) -> Iterator[dg.MaterializeResult[Deck]]:
+def copy(
+    context: dg.AssetExecutionContext, database: Database, providers: Providers
+) -> Iterator[dg.MaterializeResult[Deck]]:
     """Slides, caption, hashtags and alt texts, in the text's language."""
     with dagster_errors(context), database.session() as session:
         records = RequestRecords(session)

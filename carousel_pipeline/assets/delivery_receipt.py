@@ -54,8 +54,6 @@ def delivery_receipt(
         value=receipt,
         metadata={
             "message ids": ", ".join(map(str, receipt.message_ids)),
-            "charged credits": receipt.charged,
-            "released credits": receipt.released,
         },
         check_results=[
             dg.AssetCheckResult(check_name="all_arrived", passed=len(receipt.message_ids) == len(rendered_slides.items))
@@ -76,8 +74,8 @@ def _deliver(
     outcome = asyncio.run(send())
     if isinstance(outcome, Arrived):
         records.keep_album(request.id, list(outcome.message_ids), list(outcome.file_ids))
-        charged, released = claim.delivered(delivery_id, outcome.message_ids)
-        return Receipt(message_ids=outcome.message_ids, charged=charged, released=released)
+        claim.delivered(delivery_id, outcome.message_ids)
+        return Receipt(message_ids=outcome.message_ids)
     if isinstance(outcome, Unknown):
         claim.in_doubt(delivery_id, outcome.reason)
         raise PermanentError(

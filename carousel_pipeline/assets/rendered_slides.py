@@ -96,7 +96,9 @@ def rendered_slides(
             "size": f"{ratio}, {items[0].width} x {items[0].height}",
             "drawing ms": round(drawing_s * 1000),
             "worst contrast": min(item.contrast for item in items),
-            "warnings": dg.MetadataValue.json({str(item.position): list(item.warnings) for item in items if item.warnings}),
+            "warnings": dg.MetadataValue.json(
+                {str(item.position): list(item.warnings) for item in items if item.warnings}
+            ),
             "bytes": sum(item.bytes for item in items),
         },
         check_results=[dg.AssetCheckResult(check_name=name, passed=ok) for name, ok in passed.items()],

@@ -65,10 +65,8 @@ class RenderedSlides(BaseModel):
 
 
 class Receipt(BaseModel):
-    """The asset `delivery_receipt`: which messages arrived and what was charged for them."""
+    """The asset `delivery_receipt`: which messages arrived, in the slides' order. The money stands in the ledger."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     message_ids: tuple[int, ...]
-    charged: int
-    released: int

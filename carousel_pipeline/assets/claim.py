@@ -1,0 +1,131 @@
+"""The right to work on a request: one attempt at a time holds it, proves it with every call, and stops when it is lost.
+
+A run that Dagster calls failed or cancelled may still be executing, and reruns come from buttons, so no step trusts the state of
+a run. The ledger's fencing token decides: a new claim outdates the old one, and whatever the old attempt still tries is refused.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import dagster as dg
+from psycopg import Connection
+
+from carousel_pipeline.errors import PermanentError, TransientError
+from carousel_pipeline.ledger.pipeline import PipelineLedger
+from carousel_pipeline.records import RequestRecord
+from carousel_pipeline.tags import HOUSE, SECOND_LIFE_TAG
+
+LEASE = timedelta(minutes=2)
+_BEAT_S = 20.0
+_BUSY_RETRY_S = 30.0
+_BACKFILL_TAG = "dagster/backfill"
+
+
+class FencedError(PermanentError):
+    """Another attempt has taken the request over, or it was settled: this one must stop without a trace."""
+
+
+class Claim:
+    """One attempt's right to work on a request, under a fencing token."""
+
+    def __init__(self, ledger: PipelineLedger, request_id: UUID, fence: int) -> None:
+        self._ledger = ledger
+        self._request_id = request_id
+        self._fence = fence
+        self._ended = threading.Event()
+        self._lost = threading.Event()
+
+    def alive(self) -> bool:
+        """Whether the request is still this attempt's; prolongs the lease."""
+        if not self._lost.is_set() and not self._ledger.heartbeat(self._request_id, self._fence, LEASE):
+            self._lost.set()
+        return not self._lost.is_set()
+
+    def rendered(self) -> None:
+        """Record that every slide is stored."""
+        if not self._ledger.rendered(self._request_id, self._fence):
+            raise FencedError("another attempt works on this request, or it was settled; this one stops")
+
+    def begin_delivery(self) -> int:
+        """Commit the intent to send and return its id.
+
+        Raises:
+            FencedError: the request is not this attempt's any more.
+            PermanentError: an earlier attempt died while sending; the user is asked now, nothing is sent.
+        """
+        intent = self._ledger.delivery_begin(self._request_id, self._fence)
+        if intent.delivery_id is not None and intent.verdict == "send":
+            return intent.delivery_id
+        if intent.delivery_id is not None and intent.verdict == "sending":
+            self.in_doubt(intent.delivery_id, "an earlier attempt ended while sending")
+            raise PermanentError("delivery in doubt: an earlier attempt ended while sending, and the user is asked")
+        raise FencedError(f"nothing may be sent: {intent.verdict}")
+
+    def delivered(self, delivery_id: int, message_ids: Sequence[int]) -> None:
+        """Store the message ids and charge what was held, in one transaction."""
+        self._ledger.delivered(delivery_id, message_ids)
+
+    def rejected(self, delivery_id: int, reason: str) -> None:
+        """Record that nothing arrived, for certain."""
+        self._ledger.rejected(delivery_id, reason)
+
+    def in_doubt(self, delivery_id: int, reason: str) -> None:
+        """Record that nobody knows whether the album arrived; the ledger asks the user."""
+        self._ledger.in_doubt(delivery_id, reason)
+
+    def keep_alive(self) -> None:
+        """Prolong the lease until `end`; runs in a thread of its own."""
+        while not self._ended.wait(_BEAT_S) and self.alive():
+            pass
+
+    def end(self) -> None:
+        """Stop prolonging the lease."""
+        self._ended.set()
+
+
+@contextmanager
+def claimed(
+    context: dg.AssetExecutionContext, session: Connection[dict[str, Any]], request: RequestRecord
+) -> Iterator[Claim | None]:
+    """Claim the request for this run, or yield None where nothing is left to do; says why in the log.
+
+    Raises:
+        TransientError: another run works on it right now.
+        PermanentError: its credits were returned and no second life is due.
+    """
+    ledger = PipelineLedger(session)
+    attempt = ledger.claim(request.id, context.run_id, LEASE)
+    if attempt.verdict == "refunded" and _may_live_again(context.run.tags):
+        attempt = ledger.second_life(request.id, context.run_id, LEASE)
+    match attempt.verdict:
+        case "run":
+            pass
+        case "done":
+            context.log.info("delivered already, or the user is being asked: nothing is sent or charged")
+            yield None
+            return
+        case "busy":
+            raise TransientError("another run works on this request", retry_after_s=_BUSY_RETRY_S)
+        case "refunded":
+            raise PermanentError(
+                f"the credits were returned; a backfill makes second lives only with the tag {SECOND_LIFE_TAG}: {HOUSE}"
+            )
+        case "capped":
+            raise PermanentError("the credits were returned, and today's second lives on the house are used up")
+    claim = Claim(ledger, request.id, attempt.fence)
+    pulse = threading.Thread(target=claim.keep_alive, name="lease", daemon=True)
+    pulse.start()
+    try:
+        yield claim
+    finally:
+        claim.end()
+        pulse.join()
+
+
+def _may_live_again(tags: dict[str, str]) -> bool:
+    """A single rerun is a decision; a backfill over many partitions is one only when its runs say so."""
+    return _BACKFILL_TAG not in tags or tags.get(SECOND_LIFE_TAG) == HOUSE
