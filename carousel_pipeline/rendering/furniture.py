@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from carousel_pipeline.rendering.canvas import Canvas
 from carousel_pipeline.rendering.fonts import Shaped, shape, voice
 from carousel_pipeline.rendering.scene import Box, Shape, TextBox
 from carousel_pipeline.rendering.style import Decor, Furniture, RoleStyle, Style
@@ -174,15 +173,15 @@ def _place_shape(row: _Row, item: Furniture, position: int, total: int) -> float
     return size
 
 
-def place_decor(decor: Sequence[Decor], style: Style, canvas: Canvas) -> Mapping[str, tuple[Shape, ...]]:
-    """Return the decoration by layer, in pixels."""
+def place_decor(decor: Sequence[Decor], style: Style, anchors: Mapping[str, Box]) -> Mapping[str, tuple[Shape, ...]]:
+    """Return the decoration by layer, in pixels; `anchors` are the boxes of slide, safe area and picture."""
     layers: dict[str, list[Shape]] = {"back": [], "under": [], "over": []}
     for item in decor:
         fill: str = getattr(style.colours, item.fill)
         layers[item.layer].append(
             Shape(
                 item.shape,
-                _decor_box(item, canvas),
+                _decor_box(item, anchors[item.anchor]),
                 fill,
                 item.opacity,
                 item.radius,
@@ -194,13 +193,13 @@ def place_decor(decor: Sequence[Decor], style: Style, canvas: Canvas) -> Mapping
     return {layer: tuple(shapes) for layer, shapes in layers.items()}
 
 
-def _decor_box(item: Decor, canvas: Canvas) -> Box:
-    left, right = _extent(item.left, item.right, item.width, canvas.width)
-    top, bottom = _extent(item.top, item.bottom, item.height, canvas.height)
-    return left, top, right, bottom
+def _decor_box(item: Decor, anchor: Box) -> Box:
+    left, right = _extent(item.left, item.right, item.width, anchor[2] - anchor[0])
+    top, bottom = _extent(item.top, item.bottom, item.height, anchor[3] - anchor[1])
+    return anchor[0] + left, anchor[1] + top, anchor[0] + right, anchor[1] + bottom
 
 
-def _extent(start: int | None, end: int | None, length: int | None, whole: int) -> tuple[float, float]:
+def _extent(start: int | None, end: int | None, length: int | None, whole: float) -> tuple[float, float]:
     """Resolve one axis as CSS does: two of the three decide, one missing side is 0."""
     if length is None:
         return start or 0, whole - (end or 0)

@@ -347,6 +347,8 @@ def _inks(plan: _Plan, ground: str) -> Inks:
         "accent": (colours.on_accent, colours.on_accent),
         "picture": (colours.on_picture, colours.picture_accent),
     }.get(ground, (colours.text, colours.accent))
+    if plan.style.marker.kind == "pen" and ground == "background":
+        return Inks(text, accent, text, plan.style.marker.pen, pen=True)
     mark_fill, mark = (colours.on_accent, colours.accent) if ground == "accent" else (colours.accent, colours.on_accent)
     return Inks(text, accent, mark, mark_fill)
 
@@ -446,10 +448,14 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
         scrims = tuple(
             _veil(plan, (index,), texts[index].box, "y") for index in range(len(texts)) if texts[index].over_picture
         )
-    decor = place_decor(role.decor, style, canvas)
+    margin = style.margin
+    safe = (margin, margin + canvas.top, canvas.width - margin, canvas.height - margin - canvas.bottom)
+    decor = place_decor(
+        role.decor, style, {"slide": (0, 0, canvas.width, canvas.height), "safe": safe, "picture": plan.picture}
+    )
     return SlideLayout(
         plan.position, canvas.width, canvas.height,
-        (style.margin, style.margin + canvas.top, canvas.width - style.margin, canvas.height - style.margin - canvas.bottom),
+        safe,
         *_ground(role, style), _picture(plan), decor["back"], decor["under"], scrims, tuple(furniture), tuple(texts), decor["over"],
         tuple(warnings),
     )  # fmt: skip

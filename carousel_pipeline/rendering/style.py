@@ -62,10 +62,12 @@ class Colours(_Model):
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
-        pairs = (
+        pairs: tuple[tuple[str, str], ...] = (
             ("text", "background"), ("muted", "background"), ("accent", "background"), ("on_accent", "accent"),
             ("on_panel", "panel"), ("panel_accent", "panel"),
         )  # fmt: skip
+        if self.background_end:
+            pairs += (("text", "background_end"), ("accent", "background_end"), ("muted", "background_end"))
         for ink, ground in pairs:
             ratio = contrast(rgb(getattr(self, ink)), rgb(getattr(self, ground)))
             if ratio < AA:
@@ -196,6 +198,7 @@ class Decor(_Model):
         shape: what; `glow` is a soft light, `grain` film grain over everything, `grid` and `dots` are patterns, `window` is a
             terminal's title bar, `tape` a strip of paper, `quote` a big opening quote, `wave` a wavy lower edge.
         layer: `back` under the picture, `under` between picture and text, `over` above all.
+        anchor: what the distances are measured from: the slide, its safe area, or the picture's box.
         step: pitch of a pattern.
         stroke: line width; 0 fills.
     """
@@ -206,6 +209,7 @@ class Decor(_Model):
     fill: Fill = "accent"
     opacity: Share = 1.0
     layer: Literal["back", "under", "over"] = "under"
+    anchor: Literal["slide", "safe", "picture"] = "slide"
     left: int | None = None
     right: int | None = None
     top: int | None = None
@@ -216,6 +220,16 @@ class Decor(_Model):
     stroke: Length = 0
     step: Annotated[int, Field(ge=4, le=400)] = 60
     angle: Annotated[float, Field(ge=-90, le=90)] = 0.0
+
+
+class Marker(_Model):
+    """How `==text==` is highlighted: in a `box` that inverts the ink, or by a broad `pen` under letters that keep theirs.
+
+    A pen is used on the style's own ground only; over pictures and panels the box stands in.
+    """
+
+    kind: Literal["box", "pen"] = "box"
+    pen: Colour = "#ffe27a"
 
 
 class Rule(_Model):
@@ -294,6 +308,7 @@ class Style(_Model):
     palette: Annotated[tuple[Colour, ...], Field(min_length=2, max_length=8)]
     picture_family: Literal["mesh", "waves", "paper", "rays", "terrain", "bokeh", "geometry", "silk"] | None = None
     margin: Annotated[int, Field(ge=SMALLEST_MARGIN, le=240)] = 84
+    marker: Marker = Marker()
     colours: Colours
     fonts: Fonts
     roles: Roles

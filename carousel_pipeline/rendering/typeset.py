@@ -10,9 +10,11 @@ from carousel_pipeline.rendering.lines import Block, Item, Line, Piece, hang
 from carousel_pipeline.rendering.scene import Box, GlyphRun, TextBox, union
 from carousel_pipeline.rendering.text import Emphasis
 
-_MARK_SIDE = 0.12
+_MARK_SIDE = 0.1
 _MARK_TOP = 0.86
-_MARK_BOTTOM = 0.26
+_MARK_BOTTOM = 0.25
+_PEN_TOP = 0.44
+_PEN_BOTTOM = 0.1
 _SLACK = 2.0
 
 
@@ -24,6 +26,7 @@ class Inks:
     accent: str
     mark: str
     mark_fill: str
+    pen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,22 @@ def typeset(
     marks: list[Box] = []
     inked: list[Box] = []
     baseline = column.top + block.top * size
+    highlight = (_PEN_TOP, _PEN_BOTTOM) if inks.pen else _box_around(rhythm.pitch / size)
     for index, line in enumerate(lines):
         if index:
             baseline += rhythm.pitch + (rhythm.paragraph if line.first else 0)
-        _place_line(line, block.items[line.item], size, round(baseline), column, runs, marks, inked, accented=accented)
+        _place_line(
+            line,
+            block.items[line.item],
+            size,
+            round(baseline),
+            column,
+            runs,
+            marks,
+            inked,
+            highlight,
+            accented=accented,
+        )
     flow = (column.left, column.top, column.left + column.width, column.top + height(block, lines, size, rhythm))
     ink = union(inked) if inked else (flow[0], flow[1], flow[0], flow[1])
     box = union([flow, (ink[0] - _SLACK, ink[1] - _SLACK, ink[2] + _SLACK, ink[3] + _SLACK), *marks])
@@ -88,6 +103,12 @@ def typeset(
         tuple(marks),
         tuple(runs),
     )
+
+
+def _box_around(leading: float) -> tuple[float, float]:
+    """Return how far a highlighter box reaches above and below the baseline, in em, without touching the next line's."""
+    spare = max(0.0, _MARK_TOP + _MARK_BOTTOM - leading + 0.04)
+    return _MARK_TOP - spare * 0.35, _MARK_BOTTOM - spare * 0.65
 
 
 def _text(line: Line) -> str:
@@ -111,8 +132,8 @@ def _start(line: Line, item: Item, size: float, column: Column) -> float:
 
 
 def _place_line(
-    line: Line, item: Item, size: int, baseline: float, column: Column, runs: list[GlyphRun], marks: list[Box], inked: list[Box], *,
-    accented: bool,
+    line: Line, item: Item, size: int, baseline: float, column: Column, runs: list[GlyphRun], marks: list[Box], inked: list[Box],
+    highlight: tuple[float, float], *, accented: bool,
 ) -> None:  # fmt: skip
     scaled = size * line.squeeze
     at = _start(line, item, size, column)
@@ -142,7 +163,7 @@ def _place_line(
             ink = "accent"
         _place_runs(piece.shaped.runs, at, baseline, scaled, ink, runs, inked)
         at += advance
-    side, top, bottom = _MARK_SIDE * scaled, _MARK_TOP * scaled, _MARK_BOTTOM * scaled
+    side, top, bottom = _MARK_SIDE * scaled, *(share * scaled for share in highlight)
     marks.extend((left - side, baseline - top, right + side, baseline + bottom) for left, right in extents)
 
 

@@ -1,0 +1,146 @@
+"""`carousel render`: typography alone, for designers. A deck's file in, slides out; with `watch`, again whenever a file changes."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from carousel_pipeline.errors import PermanentError
+from carousel_pipeline.paths import resource
+from carousel_pipeline.rendering.background import decode
+from carousel_pipeline.rendering.canvas import CANVASES, canvas
+from carousel_pipeline.rendering.draw import render_slide
+from carousel_pipeline.rendering.encode import to_jpeg
+from carousel_pipeline.rendering.layout import Brand, layout_deck
+from carousel_pipeline.rendering.scene import LayoutWarning
+from carousel_pipeline.rendering.style import Style, load_style, parse_style
+from carousel_pipeline.requests import Deck, Ratio
+
+_POLL_S = 0.3
+
+
+def render(
+    deck_path: Path,
+    style: str,
+    ratio: Ratio,
+    background: Path | None,
+    out: Path,
+    *,
+    handle: str = "",
+    accent: str | None = None,
+    watch: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Write `01.jpg` … into `out` and return their paths.
+
+    Args:
+        deck_path: JSON of a `Deck`.
+        style: id of a shipped style, or the path of a style file.
+        ratio: one of 4:5, 1:1, 9:16, 16:9.
+        background: a picture for every slide, or None for the style's own backdrop.
+        out: folder, made if missing.
+        handle: brand name on the slides.
+        accent: brand colour, `#rrggbb`.
+        watch: render again whenever the deck or the style file changes, until interrupted.
+        say: told one line per slide and per warning.
+
+    Raises:
+        PermanentError: a file is missing or wrong; names it and what to do.
+    """
+    tell = say or (lambda _: None)
+    written = _render_once(deck_path, style, ratio, background, out, handle, accent, tell)
+    watched = [deck_path, _style_path(style)]
+    seen = _stamps(watched)
+    while watch:
+        time.sleep(_POLL_S)
+        if (now := _stamps(watched)) != seen:
+            seen = now
+            try:
+                written = _render_once(deck_path, style, ratio, background, out, handle, accent, tell)
+            except PermanentError as error:
+                tell(str(error))
+    return written
+
+
+def _render_once(
+    deck_path: Path,
+    style: str,
+    ratio: Ratio,
+    background: Path | None,
+    out: Path,
+    handle: str,
+    accent: str | None,
+    tell: Callable[[str], None],
+) -> list[Path]:
+    if ratio not in CANVASES:
+        raise PermanentError(f"no ratio {ratio!r}; there are {', '.join(CANVASES)}")
+    deck = read_deck(deck_path)
+    layout = layout_deck(deck, _read_style(style), ratio, _brand(handle, accent))
+    picture = to_jpeg(decode(_bytes(background), canvas(ratio))) if background else None
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PermanentError(f"{out} cannot be made a folder: {error.strerror}; choose another --out") from error
+    paths: list[Path] = []
+    for slide in layout.slides:
+        drawn = render_slide(slide, picture)
+        path = out / f"{slide.position:02}.jpg"
+        path.write_bytes(drawn.jpeg)
+        paths.append(path)
+        tell(f"{path}  contrast {drawn.contrast:.1f}")
+        for warning in slide.warnings:
+            tell(f"  slide {slide.position}: {describe(warning)}")
+    return paths
+
+
+def describe(warning: LayoutWarning) -> str:
+    """Return a warning in words."""
+    match warning.kind:
+        case "truncated":
+            return f"{warning.field} is cut; {warning.characters} characters too many"
+        case "missing":
+            return f"{warning.field} has characters no font draws: {warning.detail}"
+        case "shrunk":
+            return "text is smaller than on the other slides; shorten it"
+
+
+def read_deck(path: Path) -> Deck:
+    """Return the deck in a JSON file.
+
+    Raises:
+        PermanentError: unreadable, or a field is wrong; names the file and every wrong field.
+    """
+    try:
+        return Deck.model_validate_json(_bytes(path))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
+        raise PermanentError(f"{path}: {problems}") from None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PermanentError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _style_path(style: str) -> Path:
+    return Path(style) if style.endswith(".json") else resource("assets_static") / "styles" / f"{style}.json"
+
+
+def _read_style(style: str) -> Style:
+    """Read the file again every time: a designer is changing it."""
+    path = _style_path(style)
+    return parse_style(path) if path.exists() or style.endswith(".json") else load_style(style)
+
+
+def _brand(handle: str, accent: str | None) -> Brand:
+    try:
+        return Brand(handle=handle, accent=accent)
+    except ValidationError as error:
+        raise PermanentError("; ".join(f"brand {item['loc'][0]}: {item['msg']}" for item in error.errors())) from None
+
+
+def _stamps(paths: Sequence[Path]) -> list[int]:
+    return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
