@@ -10,6 +10,7 @@ from typing import Any, Final
 from carousel_pipeline.local.telegram.journal import Journal
 from carousel_pipeline.local.telegram.wakeup import Signal
 
+EVERYWHERE: Final = 0  # the chat id of events that concern all chats
 _KEPT: Final = 5_000
 _BLOCK: Final = 1_000  # numbers reserved at once, so that an event costs no journal line
 
@@ -30,7 +31,7 @@ class Events:
         self.changed = Signal()
 
     def publish(self, chat_id: int, kind: str, **details: Any) -> None:
-        """Add an event of `kind` (message, edit, delete, callback_answer, chat_action, chat)."""
+        """Add an event of `kind` (message, edit, delete, callback_answer, chat_action, chat, bot)."""
         self.last += 1
         if self.last > self._reserved:
             self._reserved = self.last + _BLOCK
@@ -47,7 +48,7 @@ class Events:
             `events`, `next` (the number to ask with again) and `missed`: true when older events are gone and the chat has to be
             read whole.
         """
-        found = [event for event in self._events if event["n"] > after and event["chat_id"] == chat_id]
+        found = [event for event in self._events if event["n"] > after and event["chat_id"] in {chat_id, EVERYWHERE}]
         return {"events": found, "next": self.last, "missed": 0 < after < self._oldest_known}
 
     def forget(self) -> None:

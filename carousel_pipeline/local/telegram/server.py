@@ -25,6 +25,7 @@ from carousel_pipeline.local.telegram.methods import METHODS, Call
 from carousel_pipeline.local.telegram.refusals import RefusedError, not_found, unauthorized
 from carousel_pipeline.local.telegram.state import World
 from carousel_pipeline.local.telegram.webhook import WebhookSender
+from carousel_pipeline.paths import resource
 
 _log = logging.getLogger(__name__)
 _TOKEN: Final = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
@@ -32,9 +33,12 @@ _PAGE: Final = Path(__file__).parent / "page"
 _HTML_502: Final = (
     "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
 )
+_FONTS: Final = frozenset(
+    {"Inter.ttf", "NotoColorEmoji.ttf"}
+)  # the renderer's; the page does without where they are missing
 _QUIET: Final = frozenset({"getupdates"})  # neither logged nor counted: it asks for news and changes nothing
 _LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_CSP: Final = "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+_CSP: Final = "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'"
 _MAX_BODY: Final = 1024**3  # the real limit is per file, in body.py
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -66,6 +70,7 @@ class TelegramServer:
         app.router.add_get("/file/bot{token:[^/]+}/{folder}/{file_id}", self._download)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/", self._index)
+        app.router.add_get("/page/fonts/{name}", self._font)
         app.router.add_static("/page", _PAGE)
         self._control.add_routes(app.router)
         app.cleanup_ctx.append(self._deliver_webhooks)
@@ -83,6 +88,18 @@ class TelegramServer:
     async def _index(self, _request: web.Request) -> web.StreamResponse:
         headers = {"Content-Security-Policy": _CSP, "Cache-Control": "no-cache", "Referrer-Policy": "no-referrer"}
         return web.FileResponse(_PAGE / "index.html", headers=headers)
+
+    async def _font(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        if name not in _FONTS:
+            raise web.HTTPNotFound
+        try:
+            fonts = resource("assets_static") / "fonts"
+        except FileNotFoundError:
+            raise web.HTTPNotFound from None
+        if not (fonts / name).is_file():
+            raise web.HTTPNotFound
+        return web.FileResponse(fonts / name)
 
     def _authorize(self, token: str) -> None:
         if not _TOKEN.fullmatch(token):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from carousel_pipeline.local.telegram.events import EVERYWHERE
 from carousel_pipeline.local.telegram.methods.registry import Call, Method, method
 from carousel_pipeline.local.telegram.refusals import bad_request
 
@@ -28,6 +29,10 @@ async def get_me(call: Call) -> dict[str, Any]:
         "can_connect_to_business": False,
         "has_main_web_app": False,
     }
+
+
+def _changed(call: Call) -> None:
+    call.world.events.publish(EVERYWHERE, "bot")
 
 
 def _scope_key(call: Call) -> str:
@@ -56,6 +61,7 @@ async def set_my_commands(call: Call) -> bool:
             raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
         kept.append({"command": name, "description": text})
     call.world.journal.put("commands", _scope_key(call), kept)
+    _changed(call)
     return True
 
 
@@ -69,6 +75,7 @@ async def get_my_commands(call: Call) -> list[dict[str, str]]:
 async def delete_my_commands(call: Call) -> bool:
     """Remove the commands of exactly this scope and language."""
     call.world.journal.drop("commands", _scope_key(call))
+    _changed(call)
     return True
 
 
@@ -88,6 +95,7 @@ def _profile_methods(suffix: str, field: str, key: str, longest: int, invalid: s
             raise bad_request(invalid)
         code = call.arguments.text("language_code")
         call.world.journal.put("profile", f"{key}/{code}" if code else key, value)
+        _changed(call)
         return True
 
     async def getter(call: Call) -> dict[str, str]:
