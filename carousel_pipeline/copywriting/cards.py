@@ -27,7 +27,7 @@ from carousel_pipeline.copywriting.phrasing import (
     split_verse,
 )
 from carousel_pipeline.copywriting.ranking import Sentence
-from carousel_pipeline.requests import MAX_SLIDES, Options
+from carousel_pipeline.requests import MAX_SLIDES, MIN_SLIDES, Options
 
 _SECOND_LINE = 22
 _RECAP = 3
@@ -57,14 +57,15 @@ def topic_cards(topic: str, language: Language, options: Options, choice: int, c
 def _count(plan: Outline) -> int:
     """Return how many slides the text wants."""
     if plan.verse:
-        return max(3, min(MAX_SLIDES, len(plan.ideas) + 1))
+        return max(MIN_SLIDES, min(MAX_SLIDES, len(plan.ideas) + 2))
     length = sum(idea.length for idea in plan.ideas) + sum(weight_of(s.text) for s in plan.lede + plan.close)
     by_length = next((count for most, count in ((28, 3), (60, 4), (110, 5), (190, 6)) if length <= most), 7)
     if len(plan.ideas) > 1:
         listed = all(idea.item and idea.length <= HEADING_WORDS for idea in plan.ideas)
         wanted = -(-len(plan.ideas) // _RECAP) if listed and len(plan.ideas) > POINTS else len(plan.ideas)
-        loose = any(not idea.item and not idea.heading for idea in plan.ideas)
-        return max(4, by_length if loose else 0, min(MAX_SLIDES, wanted + 2))
+        loose = [idea for idea in plan.ideas if not idea.item and not idea.heading and not idea.points]
+        wanted += sum(len({s.paragraph for s in idea.sentences}) - 1 for idea in loose)
+        return max(4, by_length if loose else 0, min(MAX_SLIDES if not loose else 7, wanted + 2))
     return by_length
 
 
@@ -106,10 +107,10 @@ def _hook(said: Sequence[Sentence], language: Language) -> int:
         won = headline(lighten(text, language, alone=True), language).quality
         length = weight_of(text)
         asks = 0.25 if text.rstrip('»"”').endswith("?") and length > 3 else 0.0  # noqa: PLR2004 - "What?" hooks nobody
-        counted = 0.12 if said[place].counted else 0.0
+        counted = 0.12 if said[place].counted and not place else 0.0
         leaning = 0.6 if place and language.leans_back(text) else 0.0
         return (
-            0.6 * won + asks + counted - leaning + 0.2 * said[place].weight - 0.22 * place - (0.3 if length <= 3 else 0)
+            0.6 * won + asks + counted - leaning + 0.2 * said[place].weight - 0.3 * place - (0.3 if length <= 3 else 0)
         )  # noqa: PLR2004
 
     return max(range(len(said)), key=pull)

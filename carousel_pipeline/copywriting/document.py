@@ -4,6 +4,7 @@ Only marks are taken away here, never words: links' addresses, emphasis that a s
 even those of the user's own punctuation.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,11 +25,13 @@ class Block:
         kind: what it is.
         text: one line; verse keeps its lines.
         ordered: whether an item carried a number.
+        chunk: number of the run of lines that no empty line parts.
     """
 
     kind: Kind
     text: str
     ordered: bool = False
+    chunk: int = 0
 
 
 _FENCE = regex.compile(r"^\s*(?:```|~~~)")
@@ -85,7 +88,8 @@ def parse(source: str, language: Language, *, verbatim: bool = False) -> list[Bl
     reader = _Reader(language, verbatim=verbatim, explicit=explicit)
     blocks: list[Block] = []
     for number, chunk in enumerate(chunks):
-        blocks.extend(reader.read(chunk, first=number == 0, last=number == len(chunks) - 1))
+        found = reader.read(chunk, first=number == 0, last=number == len(chunks) - 1)
+        blocks.extend(dataclasses.replace(block, chunk=number) for block in found)
     return [block for block in blocks if regex.search(r"[\p{L}\p{N}]", block.text)]
 
 
@@ -169,7 +173,8 @@ class _Reader:
             return False
         if rest:
             over = first or len(rest[0]) > 2 * len(text)
-            return over and not _END.search(text) and not rest[0][:1].islower()
+            asks = text.endswith("?") and len(rest[0]) > len(text)
+            return asks or (over and not _END.search(text) and not rest[0][:1].islower())
         return not last and (text.endswith(("?", ":")) or not _END.search(text))
 
 

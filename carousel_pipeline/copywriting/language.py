@@ -98,7 +98,9 @@ class Language(BaseModel):
         def heard(word: str) -> str:
             return re.escape(word) + (r"(?!\w)" if len(word) <= _WHOLE else "")
 
-        return {cue: re.compile(rf"(?<!\w)(?:{'|'.join(map(heard, words))})") for cue, words in self.cues.items() if words}
+        return {
+            cue: re.compile(rf"(?<!\w)(?:{'|'.join(map(heard, words))})") for cue, words in self.cues.items() if words
+        }
 
     @functools.cached_property
     def connector(self) -> re.Pattern[str]:

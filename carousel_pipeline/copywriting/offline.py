@@ -101,7 +101,7 @@ def _caption(cards: Sequence[Card], language: Language, options: Options) -> str
     hook, under = cards[0]
     text = told(hook, under) if hook.endswith("…") else "\n".join(filter(None, (plain(hook), plain(under))))
     said = [plain(heading) for heading, _ in cards[1:-1] if not heading.endswith(("…", ":"))]
-    listed = "\n".join(f"— {line}" for line in dict.fromkeys(said) if line != plain(hook))
+    listed = "\n".join(f"• {line.lstrip('—– ')}" for line in dict.fromkeys(said) if line != plain(hook))
     if listed and len(text) + len(listed) < _CAPTION:
         text = f"{text}\n\n{listed}"
     closing = "" if options.words == "keep" else language.talk

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import regex
 
-from carousel_pipeline.copywriting.document import Block, sentences, weight_of
+from carousel_pipeline.copywriting.document import Block, weight_of
 from carousel_pipeline.copywriting.language import Cue, Language
 from carousel_pipeline.copywriting.phrasing import plain
 from carousel_pipeline.copywriting.ranking import Sentence, rank
@@ -106,11 +106,8 @@ def _suits(said: Sentence, language: Language, wish: Structure) -> bool:
 
 
 def _parts(blocks: Sequence[Block], language: Language, wish: Structure | None) -> list[_Part]:
-    texts = [
-        [block.text] if block.kind in {"heading", "verse"} else sentences(block.text, language) for block in blocks
-    ]
     parts = []
-    for block, ranked in zip(blocks, rank(texts, language), strict=True):
+    for block, ranked in zip(blocks, rank(blocks, language), strict=True):
         said = (
             dataclasses.replace(s, weight=s.weight + _WISHED) if wish and _suits(s, language, wish) else s
             for s in ranked
@@ -318,11 +315,7 @@ def segments(said: Sequence[Sentence], count: int) -> list[tuple[Sentence, ...]]
     lengths = np.array([sum(weight_of(s.text) for s in atom) for atom in atoms])
     ends = np.concatenate([[0.0], np.cumsum(lengths)])
     wanted = ends[-1] / count
-    breaks = np.array(
-        [0.0]
-        + [0.0 if b[0].paragraph != a[-1].paragraph else 0.8 for a, b in zip(atoms, atoms[1:], strict=False)]
-        + [0.0]
-    )
+    breaks = np.array([0.0] + [_bond(a[-1], b[0]) for a, b in zip(atoms, atoms[1:], strict=False)] + [0.0])
     cost = ((ends[None, :] - ends[:, None]) / wanted - 1) ** 2 + breaks[None, :]
     cost[np.tril_indices(len(ends))] = np.inf
     best = cost[0].copy()
@@ -337,6 +330,13 @@ def segments(said: Sequence[Sentence], count: int) -> list[tuple[Sentence, ...]]
     cuts.append(0)
     cuts.reverse()
     return [tuple(s for atom in atoms[a:b] for s in atom) for a, b in zip(cuts, cuts[1:], strict=False)]
+
+
+def _bond(before: Sentence, after: Sentence) -> float:
+    """Return what it costs to part two neighbours: nothing between chunks, little between lines, much within a paragraph."""
+    if before.chunk != after.chunk:
+        return 0.0
+    return 0.4 if before.paragraph != after.paragraph else 0.8
 
 
 def _atoms(said: Sequence[Sentence], most: int = 300) -> list[tuple[Sentence, ...]]:

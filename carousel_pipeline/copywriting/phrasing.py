@@ -96,7 +96,7 @@ def headline(said: str, language: Language, longest: float = LONG_HEADING_WORDS)
         return split
     if length <= longest and len(text) <= 110:  # noqa: PLR2004 - three lines
         return Headline(as_heading(text), "", 0.55)
-    return _broken(text)
+    return _broken(text, language)
 
 
 def _names(lead: str, language: Language) -> bool:
@@ -127,7 +127,7 @@ def _closed(text: str) -> bool:
     )
 
 
-def _broken(text: str) -> Headline:
+def _broken(text: str, language: Language) -> Headline:
     """Break a long sentence after about seven words; the body goes on where the heading stopped."""
     spaces = [match.start() for match in regex.finditer(r"\s+", text)] or list(range(8, len(text), 8))
     good = [
@@ -138,40 +138,40 @@ def _broken(text: str) -> Headline:
     if not good:
         at = next((place for place in reversed(spaces) if place <= 80), min(len(text), 60))  # noqa: PLR2004 - two lines
         return Headline(balanced(text[:at].rstrip(" ,;:—–-")) + "…", f"…{balanced(text[at:].strip())}", 0.1)
-    at = max(good, key=lambda place: (_pause(text, place), place))
+    at = max(good, key=lambda place: (_pause(text, place, language), place))
     return Headline(text[:at].rstrip(" ,;:—–-") + "…", f"…{text[at:].strip(' —–-')}", 0.3)
 
 
-def _pause(text: str, at: int) -> float:
-    """Return how natural a break before the word at `at` is: after a comma, or before a short word that opens a phrase."""
+def _pause(text: str, at: int, language: Language) -> float:
+    """Return how natural a break before the word at `at` is: after a comma, or where a clause or a phrase begins."""
     if text[at - 1] in ",;:—–":
         return 2.0
-    following = regex.match(r"\s*(\w+)", text[at:])
-    last = regex.search(r"(\w+)$", text[:at])
-    if last and len(last[1]) <= 3:  # noqa: PLR2004 - prepositions and articles stay with their noun
+    following, last = words(text[at:])[:1], words(text[:at])[-1:]
+    if not following or not last or text[at:].lstrip()[0] in "—–":
+        return 0.0
+    if last[0].lower() in language.stopwords or last[0].isdigit() or following[0][0].isdigit():
         return -1.0
-    return 1.0 if following and len(following[1]) <= 3 else 0.0  # noqa: PLR2004 - as above
+    if following[0].lower() in language.joiners:
+        return 1.5
+    return 0.8 if following[0].lower() in language.stopwords else 0.0
 
 
 def best_headline(said: Sequence[Sentence], language: Language) -> tuple[int, Headline]:
     """Return which sentence of an idea makes its heading, and the heading."""
+    found = [headline(lighten(s.text, language, alone=True), language) for s in said]
 
     def worth(place: int) -> float:
-        sentence = said[place]
-        leaning = place > 0 and language.leans_back(sentence.text)
-        score = (
-            found[place].quality * (0.55 + 0.45 * sentence.weight)
-            + (0.16 if sentence.first else 0)
-            + (0.07 if sentence.counted else 0)
-        )
-        return (
-            score
-            * (0.45 if leaning else 1.0)
-            * (0.6 if place == 0 and language.leans_back(sentence.text) else 1.0)
-            * (0.6 if place == len(said) - 1 and place else 1.0)
-        )
+        said_here = said[place]
+        score = found[place].quality * (0.55 + 0.45 * said_here.weight)
+        score += 0.16 * said_here.first + 0.07 * said_here.counted
+        if language.leans_back(said_here.text):
+            score *= 0.45 if place else 0.6
+        if place and place == len(said) - 1:
+            score *= 0.4
+        elif said_here.text.endswith("?"):
+            score += 0.25
+        return score
 
-    found = [headline(lighten(s.text, language, alone=True), language) for s in said]
     best = max(range(len(said)), key=worth)
     return best, found[best]
 
@@ -194,6 +194,8 @@ def body(said: Sequence[Sentence], language: Language, start: str = "", budget: 
     if not chosen and not start and said:
         chosen = {min(range(len(said)), key=lambda i: lengths[i])}
     parts = [start] if start else []
+    if len(chosen) > 1 and max(chosen) == len(said) - 1 and said[-1].text.endswith("?"):
+        chosen.discard(len(said) - 1)  # its answer stands on another slide
     for place in sorted(chosen):
         bare = place - 1 not in chosen and not (place == 0 and start)
         parts.append(lighten(said[place].text, language, alone=bare))

@@ -10,7 +10,7 @@ import pymorphy3
 import regex
 import snowballstemmer
 
-from carousel_pipeline.copywriting.document import words
+from carousel_pipeline.copywriting.document import Block, sentences, words
 from carousel_pipeline.copywriting.language import Language
 
 _HAN_RUN = regex.compile(r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]{2,}")
@@ -27,14 +27,18 @@ class Sentence:
 
     Attributes:
         text: as the user wrote it.
-        paragraph: number of its paragraph.
-        first: whether it opens the paragraph.
+        paragraph: number of its block.
+        chunk: number of the run of lines its block stands in.
+        first: whether it opens its block.
+        item: whether its block is a list item.
         weight: how much of the text's topic it carries, 0..1.
     """
 
     text: str
     paragraph: int = 0
+    chunk: int = 0
     first: bool = False
+    item: bool = False
     weight: float = 0.5
 
     @property
@@ -59,13 +63,17 @@ def stems(text: str, language: Language) -> list[str]:
     return topical
 
 
-def rank(paragraphs: Sequence[Sequence[str]], language: Language) -> list[list[Sentence]]:
-    """Return the sentences of each paragraph with their weights.
+def rank(blocks: Sequence[Block], language: Language) -> list[tuple[Sentence, ...]]:
+    """Return the sentences of each block with their weights.
 
     The weight is the degree of the sentence in the similarity graph of the whole text (as in LexRank, without its random walk): how
     many idf-weighted stems it shares with all others. Very short and very long sentences are marked down.
     """
-    flat = [(number, text) for number, paragraph in enumerate(paragraphs) for text in paragraph]
+    flat = [
+        (number, text)
+        for number, block in enumerate(blocks)
+        for text in ([block.text] if block.kind in {"heading", "verse"} else sentences(block.text, language))
+    ]
     bags = [Counter(stems(text, language)) for _, text in flat]
     spread = Counter(stem for bag in bags for stem in bag)
     idf = {stem: np.log(1 + len(bags) / count) for stem, count in spread.items()}
@@ -79,10 +87,13 @@ def rank(paragraphs: Sequence[Sequence[str]], language: Language) -> list[list[S
         for bag, norm in zip(bags, norms, strict=True)
     ]
     top = max(raw, default=0.0) or 1.0
-    ranked: list[list[Sentence]] = [[] for _ in paragraphs]
+    ranked: list[list[Sentence]] = [[] for _ in blocks]
     for (number, text), weight in zip(flat, raw, strict=True):
-        ranked[number].append(Sentence(text, number, not ranked[number], _shaped(weight / top, len(words(text)))))
-    return ranked
+        block, shaped = blocks[number], _shaped(weight / top, len(words(text)))
+        ranked[number].append(
+            Sentence(text, number, block.chunk, first=not ranked[number], item=block.kind == "item", weight=shaped)
+        )
+    return [tuple(row) for row in ranked]
 
 
 def _shaped(weight: float, length: int) -> float:

@@ -3,38 +3,54 @@
 A text longer than its slides can hold keeps its weightiest sentences, each as it was written.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
-from carousel_pipeline.copywriting.document import Block, sentences, weight_of
+from carousel_pipeline.copywriting.document import Block, weight_of
 from carousel_pipeline.copywriting.language import Card, Language
 from carousel_pipeline.copywriting.outline import segments
-from carousel_pipeline.copywriting.phrasing import LONG_HEADING_WORDS, as_heading, balanced, clipped
+from carousel_pipeline.copywriting.phrasing import (
+    LONG_HEADING_WORDS,
+    MAX_BODY,
+    MAX_HEADING,
+    as_heading,
+    balanced,
+    clipped,
+    split_verse,
+)
 from carousel_pipeline.copywriting.ranking import Sentence, rank
-from carousel_pipeline.requests import MAX_SLIDES, Options
+from carousel_pipeline.requests import MAX_SLIDES, MIN_SLIDES, Options
 
+_MARKS = ",;:—–.!?…"
 _WORDS_A_SLIDE = 38
 _MOST_WORDS = 75
+_SPLITTABLE_WORDS = 6
 
 
 def split_verbatim(blocks: Sequence[Block], language: Language, options: Options) -> list[Card]:
     """Return cards that together are the text; a text too short for the slides asked for is followed by cards that ask."""
-    texts = [
-        [block.text] if block.kind in {"heading", "verse"} else sentences(block.text, language) for block in blocks
-    ]
-    said = [sentence for paragraph in rank(texts, language) for sentence in paragraph]
+    said = [sentence for block in rank(blocks, language) for sentence in block]
+    slides = options.slides or _count(said)
+    while len(said) < slides:
+        place = max(range(len(said)), key=lambda i: weight_of(said[i].text))
+        if weight_of(said[place].text) < _SPLITTABLE_WORDS:
+            break
+        said[place : place + 1] = _halved(said[place])
+    cards = [_card(_within(part, _MOST_WORDS)) for part in segments(said, slides)]
+    return [*cards, *language.cards(options.structure)][:slides]
+
+
+def _count(said: Sequence[Sentence]) -> int:
+    """Return one slide a chunk where the writer's chunks are of a slide's size, else as many as the length wants."""
     length = sum(weight_of(sentence.text) for sentence in said)
-    slides = options.slides or max(3, min(MAX_SLIDES, round(length / _WORDS_A_SLIDE) + 1))
-    kinds = {number: block.kind for number, block in enumerate(blocks)}
-    while (
-        len(said) < slides and (longest := max(said, key=lambda s: weight_of(s.text))) and weight_of(longest.text) >= 6
-    ):  # noqa: PLR2004
-        place = said.index(longest)
-        said[place : place + 1] = _halved(longest)
-    cards = [_card(_within(part, _MOST_WORDS), kinds) for part in segments(said, slides)]
-    return [*cards, *language.cards(options.structure)][: max(slides, len(cards))]
+    chunks = len({sentence.chunk for sentence in said})
+    if MIN_SLIDES <= chunks <= MAX_SLIDES and length / chunks <= _MOST_WORDS / 1.5:
+        return chunks
+    return max(MIN_SLIDES, min(MAX_SLIDES, round(length / _WORDS_A_SLIDE) + 1))
 
 
-def _within(part: tuple[Sentence, ...], limit: float) -> list[Sentence]:
+def _within(part: Sequence[Sentence], limit: float) -> list[Sentence]:
+    """Return the weightiest sentences within `limit` words, in order; at least one."""
     room, chosen = limit, set()
     for place in sorted(range(len(part)), key=lambda i: -part[i].weight - (0.3 if i == 0 else 0)):
         length = weight_of(part[place].text)
@@ -45,46 +61,44 @@ def _within(part: tuple[Sentence, ...], limit: float) -> list[Sentence]:
 
 
 def _halved(sentence: Sentence) -> list[Sentence]:
+    """Cut a sentence near its middle, after a mark if there is one."""
     text = sentence.text
     middle = len(text) // 2
-    spaces = [at for at, letter in enumerate(text) if letter.isspace()]
-    if not spaces:
-        return [
-            Sentence(text[:middle], sentence.paragraph, sentence.first),
-            Sentence(text[middle:], sentence.paragraph),
-        ]
-    after = [at for at in spaces if text[at - 1] in ",;:—–" and abs(at - middle) < len(text) / 4]
-    at = min(after or spaces, key=lambda place: abs(place - middle))
-    return [
-        Sentence(text[:at].rstrip(), sentence.paragraph, sentence.first, sentence.weight),
-        Sentence(text[at:].lstrip(), sentence.paragraph, False, sentence.weight),  # noqa: FBT003 - a plain record
-    ]
+    spaces = [at for at, letter in enumerate(text) if letter.isspace()] or [middle]
+    after = [at for at in spaces if text[at - 1] in _MARKS and abs(at - middle) < len(text) / 4]
+    return _cut(sentence, min(after or spaces, key=lambda at: abs(at - middle)))
 
 
-def _card(part: list[Sentence], kinds: dict[int, str]) -> Card:
-    first, rest = part[0], part[1:]
-    if weight_of(first.text) > LONG_HEADING_WORDS:
-        first, second = _halved_early(first)
+def _opened(sentence: Sentence) -> list[Sentence]:
+    """Cut a long first sentence where its heading should end: after a mark among the first words, else after about nine."""
+    text = sentence.text
+    spaces = [at for at, letter in enumerate(text) if letter.isspace()] or list(range(8, len(text), 8))
+    near = [at for at in spaces if 3 <= weight_of(text[:at]) <= LONG_HEADING_WORDS and at <= MAX_HEADING]  # noqa: PLR2004 - two words are no heading
+    if not near:
+        return _cut(sentence, min(len(text) - 1, 60))
+    return _cut(sentence, next((at for at in near if text[at - 1] in _MARKS), near[min(6, len(near) - 1)]))
+
+
+def _cut(sentence: Sentence, at: int) -> list[Sentence]:
+    first = dataclasses.replace(sentence, text=sentence.text[:at].rstrip())
+    return [first, dataclasses.replace(sentence, text=sentence.text[at:].lstrip(), first=False)]
+
+
+def _card(part: Sequence[Sentence]) -> Card:
+    first, *rest = part
+    if "\n" in first.text:
+        heading, verse = split_verse(first.text)
+        return heading, clipped("\n".join([verse, *(sentence.text for sentence in rest)]).strip(), MAX_BODY)
+    if weight_of(first.text) > LONG_HEADING_WORDS or len(first.text) > MAX_HEADING:
+        first, second = _opened(first)
         rest = [second, *rest]
     lines: list[str] = []
-    previous = first.paragraph
+    before = first
     for sentence in rest:
-        item = kinds.get(sentence.paragraph) == "item" and (sentence.first or not lines)
-        text = f"- {sentence.text}" if item else sentence.text
-        if lines and sentence.paragraph == previous and not item:
-            lines[-1] += f" {text}"
+        starts = sentence.item and sentence.first
+        if lines and sentence.paragraph == before.paragraph and not starts:
+            lines[-1] += f" {sentence.text}"
         else:
-            lines.append(text)
-        previous = sentence.paragraph
-    return as_heading(first.text), clipped(balanced("\n".join(lines)), 700)
-
-
-def _halved_early(sentence: Sentence) -> tuple[Sentence, Sentence]:
-    """Cut a long first sentence where its heading should end: at a comma within the first words, else after nine."""
-    text = sentence.text
-    spaces = [at for at, letter in enumerate(text) if letter.isspace()]
-    near = [at for at in spaces if 3 <= weight_of(text[:at]) <= LONG_HEADING_WORDS]  # noqa: PLR2004 - two words are no heading
-    at = next(
-        (at for at in near if text[at - 1] in ",;:—–"), near[min(6, len(near) - 1)] if near else min(len(text) - 1, 60)
-    )
-    return Sentence(text[:at].rstrip(), sentence.paragraph), Sentence(text[at:].lstrip(), sentence.paragraph)
+            lines.append(f"- {sentence.text}" if starts else sentence.text)
+        before = sentence
+    return as_heading(first.text), clipped(balanced("\n".join(lines)), MAX_BODY)
