@@ -1,8 +1,7 @@
 """What an operator decides, on one connection of role `led_ops`. Every decision has an actor and a reason and is kept."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from psycopg import Connection
@@ -84,13 +83,13 @@ class OperatorLedger:
         """Try a message again from the beginning, or give it up; False: there is none waiting under this id."""
         return self._decide("ledger.ops_outbox", decision, id=outbox_id, retry=retry)["changed"] is True
 
-    def violations(self) -> list[Mapping[str, str]]:
+    def violations(self) -> list[Row]:
         """Return the broken invariants: none, always."""
         return self._rows("ledger.violations")
 
-    def _decide(self, name: str, decision: Decision, **parameters: object) -> dict[str, Any]:
+    def _decide(self, name: str, decision: Decision, **parameters: object) -> Row:
         return self._rows(name, actor=decision.actor, reason=decision.reason, **parameters)[0]
 
-    def _rows(self, name: str, **parameters: object) -> list[Any]:
+    def _rows(self, name: str, **parameters: object) -> list[Row]:
         with ledger_errors():
             return self._connection.execute(query(name), parameters).fetchall()
