@@ -7,11 +7,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from carousel_pipeline.errors import PermanentError
-from carousel_pipeline.rendering.colour import Rgb, rgb
+from carousel_pipeline.rendering.colour import WHITE, Rgb, mix, rgb
 from carousel_pipeline.rendering.scene import PicturePlace
 
 MAX_PIXELS = 50_000_000
 _DIM = 0.62
+_DUOTONE_HIGHLIGHT = 0.7
 
 
 def decode(picture: bytes, size: tuple[int, int]) -> Image.Image:
@@ -67,7 +68,8 @@ def treat(image: Image.Image, place: PicturePlace) -> Image.Image:
     grey = ImageOps.autocontrast(image.convert("L"), cutoff=1)
     if place.treatment == "mono":
         return Image.merge("RGB", (grey, grey, grey))
-    return ImageOps.colorize(grey, place.dark, place.light)
+    bright = mix(rgb(place.light), WHITE, _DUOTONE_HIGHLIGHT)
+    return ImageOps.colorize(grey, place.dark, bright, mid=place.light, midpoint=150)
 
 
 def backdrop(size: tuple[int, int], first: str, second: str) -> Image.Image:

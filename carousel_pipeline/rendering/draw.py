@@ -24,6 +24,7 @@ from carousel_pipeline.rendering.scrim import blend, lay, profile, solve, under,
 _GLASS_BLUR = 26.0
 _SAMPLE = 2
 _EMOJI_PAD = 4
+_RESCUE_FADE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,19 @@ def draw_slide(layout: SlideLayout, picture: bytes | None) -> tuple[Image.Image,
     image = _scrimmed(image, layout, inks)
     for shape in layout.furniture:
         shapes.paint(image, shape)
+    image, worst, accents = _checked(image, layout, inks)
+    inside = True
+    for index, text in enumerate(layout.texts):
+        inside &= _draw_text(image, text, inks[index], accents[index])
+    for shape in layout.over:
+        shapes.paint(image, shape)
+    return image, worst, inside
+
+
+def _checked(
+    image: Image.Image, layout: SlideLayout, inks: dict[int, Rgb]
+) -> tuple[Image.Image, float, dict[int, Rgb]]:
+    """Measure what lies under each text now; change inks, and as a last resort the ground, until all of it is readable."""
     pixels = np.asarray(image)
     accents: dict[int, Rgb] = {}
     worst = 21.0
@@ -79,14 +93,21 @@ def draw_slide(layout: SlideLayout, picture: bytes | None) -> tuple[Image.Image,
         if reached < AA:
             inks[index] = readable(inks[index], _extremes(ground))
             reached = worst_contrast(ground, inks[index])
+        if reached < AA:
+            # Decoration of both kinds, dark and light, under one text: no ink suits both.
+            pixels = np.array(image)
+            found = solve(ground, inks[index], rgb(layout.ground))
+            lay(
+                pixels,
+                found.veil,
+                profile(layout.height, text.box[1], text.box[3], _RESCUE_FADE) * np.float32(found.opacity),
+                0,
+            )
+            inks[index], reached = found.ink, found.contrast
+            image = Image.fromarray(pixels)
         accents[index] = rgb(text.accent) if worst_contrast(ground, rgb(text.accent)) >= AA else inks[index]
         worst = min(worst, reached)
-    inside = True
-    for index, text in enumerate(layout.texts):
-        inside &= _draw_text(image, text, inks[index], accents[index])
-    for shape in layout.over:
-        shapes.paint(image, shape)
-    return image, worst, inside
+    return image, worst, accents
 
 
 def _extremes(ground: Pixels) -> list[Rgb]:

@@ -6,7 +6,7 @@ swiping shows one hand; a single slide with far more text than the others shrink
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,6 +40,8 @@ _PARTED_HEADING = 10
 _BAR_GAP = 36
 _PICTURE_GAP = 60
 _WIDE_COLUMN = 0.56
+_STRETCH = 0.8
+_TALLEST = 0.62
 
 
 class Brand(BaseModel):
@@ -84,6 +86,7 @@ def layout_deck(deck: Deck, style: Style, ratio: Ratio, brand: Brand | None = No
         for index, slide in enumerate(deck.slides)
     ]
     steps = _deck_steps([(plan.slide.role, plan.step) for plan in plans])
+    plans = _stretched(plans, [step for step, _ in steps])
     slides = tuple(_place(plan, step, shrunk=shrunk) for plan, (step, shrunk) in zip(plans, steps, strict=True))
     return DeckLayout(style.id, style.version, ratio, slides)
 
@@ -96,6 +99,27 @@ def _deck_steps(found: Sequence[tuple[str, int]]) -> list[tuple[int, bool]]:
         outlier = len(steps) >= _FEW and steps[1] - steps[0] >= _OUTLIER
         shared[role] = steps[1] if outlier else steps[0]
     return [(min(step, shared[role]), step < shared[role]) for role, step in found]
+
+
+def _stretched(plans: Sequence["_Plan"], steps: Sequence[int]) -> list["_Plan"]:
+    """Give the room that no slide of a role needs for text to its pictures, the same to all of them."""
+    spare: dict[str, float] = {}
+    for plan, step in zip(plans, steps, strict=True):
+        left_over = plan.column[3] - plan.column[1] - _set(plan, step).needed
+        spare[plan.slide.role] = min(spare.get(plan.slide.role, left_over), left_over)
+    return [
+        plan if (extra := int(spare[plan.slide.role] * _STRETCH)) <= 0 else _with_regions(plan, extra) for plan in plans
+    ]
+
+
+def _with_regions(plan: "_Plan", extra: int) -> "_Plan":
+    picture, column = _regions(plan.role, plan.canvas, _safe(plan.style, plan.canvas), plan.bars, extra)
+    return replace(plan, picture=picture, column=column)
+
+
+def _safe(style: Style, canvas: Canvas) -> Box:
+    margin = style.margin
+    return margin, margin + canvas.top, canvas.width - margin, canvas.height - margin - canvas.bottom
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +149,7 @@ class _Plan:
 def _plan(slide: Slide, position: int, total: int, language: str, style: Style, canvas: Canvas, handle: str) -> _Plan:
     role = style.role(slide.role)
     heading, body = sanitize(slide.heading, drawable), sanitize(slide.body, drawable)
-    margin = style.margin
-    safe = (margin, margin + canvas.top, canvas.width - margin, canvas.height - margin - canvas.bottom)
+    safe = _safe(style, canvas)
     bars = furnish(role, style, safe, position, total, language, sanitize(handle.replace("\n", " "), drawable).text)
     picture, column = _regions(role, canvas, safe, bars)
     fonts = style.fonts
@@ -137,7 +160,7 @@ def _plan(slide: Slide, position: int, total: int, language: str, style: Style, 
         _number(role, style, position, language),
         (*_missing("heading", heading), *_missing("body", body)), 0,
     )  # fmt: skip
-    return _Plan(**{name: getattr(plan, name) for name in _Plan.__slots__ if name != "step"}, step=_best_step(plan))
+    return replace(plan, step=_best_step(plan))
 
 
 def _missing(field: Literal["heading", "body"], clean: Clean) -> tuple[LayoutWarning, ...]:
@@ -152,8 +175,8 @@ def _number(role: RoleStyle, style: Style, position: int, language: str) -> Bloc
     return prepare(parse(text), getattr(style.fonts, role.number.font), language, "•", 1.0)
 
 
-def _regions(role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars) -> tuple[Box, Box]:
-    """Return where the picture and where the text may stand."""
+def _regions(role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars, extra: int = 0) -> tuple[Box, Box]:
+    """Return where the picture, `extra` pixels higher than its share, and where the text may stand."""
     frame = role.picture
     left, top, right, bottom = safe
     inner = (left, top + bars.top, right, bottom - bars.bottom)
@@ -166,14 +189,14 @@ def _regions(role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars) -> tuple[Bo
     first = frame.place != "bottom"
     if canvas.wide:
         return _side_by_side(role, canvas, safe, inner, first=first)
-    return _stacked(role, canvas, inner, first=first)
+    return _stacked(role, canvas, inner, extra, first=first)
 
 
-def _stacked(role: RoleStyle, canvas: Canvas, inner: Box, *, first: bool) -> tuple[Box, Box]:
+def _stacked(role: RoleStyle, canvas: Canvas, inner: Box, extra: int, *, first: bool) -> tuple[Box, Box]:
     frame = role.picture
     left, top, right, bottom = inner
     usable = canvas.height - canvas.top - canvas.bottom
-    extent = round(usable * frame.share)
+    extent = min(round(usable * frame.share) + extra, max(round(usable * frame.share), round(usable * _TALLEST)))
     if frame.place in {"band", "bottom"}:
         region: Box = (
             (frame.inset, frame.inset, canvas.width - frame.inset, canvas.top + frame.inset + extent)
@@ -448,8 +471,7 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
         scrims = tuple(
             _veil(plan, (index,), texts[index].box, "y") for index in range(len(texts)) if texts[index].over_picture
         )
-    margin = style.margin
-    safe = (margin, margin + canvas.top, canvas.width - margin, canvas.height - margin - canvas.bottom)
+    safe = _safe(style, canvas)
     decor = place_decor(
         role.decor, style, {"slide": (0, 0, canvas.width, canvas.height), "safe": safe, "picture": plan.picture}
     )

@@ -204,7 +204,7 @@ class Decor(_Model):
     """
 
     shape: Literal[
-        "rect", "ellipse", "glow", "grid", "dots", "grain", "window", "tape", "quote", "wave", "arc", "spark"
+        "rect", "ellipse", "arch", "glow", "grid", "dots", "grain", "window", "tape", "quote", "wave", "arc", "spark"
     ]
     fill: Fill = "accent"
     opacity: Share = 1.0

@@ -115,7 +115,9 @@ class Paragraph:
 
 _BULLET = regex.compile(r"[-*•–]\s+(?=\S)")
 _NUMBER = regex.compile(r"(\d{1,2})[.)]\s+(?=\S)")
-_MARKUP = regex.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*|==(?=\S)(.+?)(?<=\S)==")
+_MARKUP = regex.compile(
+    r"\*\*(?=\S)(?P<bold>.+?)(?<=\S)\*\*|==(?=\S)(?P<mark>.+?)(?<=\S)==|(?<![\w*])\*(?=[^\s*])(?P<slanted>[^*]+?)(?<=\S)\*(?![\w*])"
+)
 
 
 def parse(text: str) -> tuple[Paragraph, ...]:
@@ -145,8 +147,9 @@ def _emphasised(line: str, outer: Emphasis) -> tuple[str, tuple[Emphasis, ...]]:
     at = 0
     for match in _MARKUP.finditer(line):
         add(line[at : match.start()], (outer,) * (match.start() - at))
-        inner, flag = (match[1], Emphasis.BOLD) if match[1] is not None else (match[2], Emphasis.MARK)
-        add(*_emphasised(inner, outer | flag))
+        # No face is slanted, so what a writer put in italics is bold.
+        flag = Emphasis.MARK if match["mark"] else Emphasis.BOLD
+        add(*_emphasised(match["mark"] or match["bold"] or match["slanted"], outer | flag))
         at = match.end()
     add(line[at:], (outer,) * (len(line) - at))
     return "".join(texts), tuple(flags)

@@ -10,7 +10,7 @@ from carousel_pipeline.rendering.lines import Block, Item, Line, Piece, hang
 from carousel_pipeline.rendering.scene import Box, GlyphRun, TextBox, union
 from carousel_pipeline.rendering.text import Emphasis
 
-_MARK_SIDE = 0.1
+_MARK_SIDE = 0.075
 _MARK_TOP = 0.86
 _MARK_BOTTOM = 0.25
 _PEN_TOP = 0.44
