@@ -1,6 +1,8 @@
 """What runs may do: claim, render, deliver, give up; and what becomes of every order of events around a delivery."""
 
 import itertools
+from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -10,13 +12,13 @@ SAM = 4242
 
 
 @pytest.fixture
-def request_(books):
+def request_(books: Any) -> UUID:
     books.topup(SAM, 20)
     return books.reserve(SAM, 7)
 
 
 @pytest.mark.finding("M16")
-def test_one_run_at_a_time(books, request_) -> None:
+def test_one_run_at_a_time(books: Any, request_: UUID) -> None:
     first = books.pipeline.claim(request_, "run-1")
     assert (first.verdict, first.fence) == ("run", 1)
     assert books.pipeline.claim(request_, "run-2").verdict == "busy"
@@ -25,7 +27,7 @@ def test_one_run_at_a_time(books, request_) -> None:
     assert (second.verdict, second.fence) == ("run", 2)
 
 
-def test_the_same_run_may_claim_again_and_fences_its_earlier_step(books, request_) -> None:
+def test_the_same_run_may_claim_again_and_fences_its_earlier_step(books: Any, request_: UUID) -> None:
     first, second = (books.pipeline.claim(request_, "run-1") for _ in range(2))
     assert second.fence == first.fence + 1
     assert not books.pipeline.heartbeat(request_, first.fence)
@@ -34,14 +36,14 @@ def test_the_same_run_may_claim_again_and_fences_its_earlier_step(books, request
     assert books.pipeline.heartbeat(request_, second.fence)
 
 
-def test_a_zombie_cannot_send(books, request_) -> None:
+def test_a_zombie_cannot_send(books: Any, request_: UUID) -> None:
     zombie = books.rendered(request_, "run-1")
     books.later(request_)
     books.rendered(request_, "run-2")
     assert books.pipeline.delivery_begin(request_, zombie).verdict == "fenced"
 
 
-def test_a_heartbeat_cannot_keep_a_hold_for_ever(books, request_) -> None:
+def test_a_heartbeat_cannot_keep_a_hold_for_ever(books: Any, request_: UUID) -> None:
     fence = books.pipeline.claim(request_, "run-1").fence
     assert books.pipeline.heartbeat(request_, fence)
     books.later(request_)
@@ -51,7 +53,7 @@ def test_a_heartbeat_cannot_keep_a_hold_for_ever(books, request_) -> None:
 
 @pytest.mark.parametrize(("end", "verdict"), [("delivered", "done"), ("in_doubt", "done"), ("released", "refunded")])
 @pytest.mark.finding("M16")
-def test_a_rerun_of_what_is_settled_does_nothing(books, request_, end: str, verdict: str) -> None:
+def test_a_rerun_of_what_is_settled_does_nothing(books: Any, request_: UUID, end: str, verdict: str) -> None:
     if end == "released":
         books.pipeline.release(request_, 0, "failed")
     else:
@@ -63,7 +65,7 @@ def test_a_rerun_of_what_is_settled_does_nothing(books, request_, end: str, verd
 
 
 @pytest.mark.finding("C3")
-def test_delivered_means_message_ids_are_stored(books, request_) -> None:
+def test_delivered_means_message_ids_are_stored(books: Any, request_: UUID) -> None:
     delivery = books.sending(request_)
     assert books.pipeline.delivered(delivery, [11, 12]) == "delivered"
     assert books.value(None, "select message_ids from ledger.delivery") == [11, 12]
@@ -73,7 +75,9 @@ def test_delivered_means_message_ids_are_stored(books, request_) -> None:
 
 
 @pytest.mark.parametrize("charge", [0, 1, 6, 7])
-def test_what_arrived_is_charged_and_the_rest_comes_back_in_the_same_call(books, request_, charge: int) -> None:
+def test_what_arrived_is_charged_and_the_rest_comes_back_in_the_same_call(
+    books: Any, request_: UUID, charge: int
+) -> None:
     delivery = books.sending(request_)
     assert books.pipeline.delivered(delivery, [1], charge) == "delivered"
     assert books.wallet(SAM) == (20 - charge, 0)
@@ -83,7 +87,7 @@ def test_what_arrived_is_charged_and_the_rest_comes_back_in_the_same_call(books,
 
 
 @pytest.mark.parametrize("charge", [-1, 8])
-def test_more_than_the_price_is_never_charged(books, request_, charge: int) -> None:
+def test_more_than_the_price_is_never_charged(books: Any, request_: UUID, charge: int) -> None:
     delivery = books.sending(request_)
     with pytest.raises(OutOfRangeError):
         books.pipeline.delivered(delivery, [1], charge)
@@ -93,7 +97,7 @@ def test_more_than_the_price_is_never_charged(books, request_, charge: int) -> N
 
 
 @pytest.mark.finding("C3")
-def test_a_refused_album_may_be_tried_again_or_given_back(books, request_) -> None:
+def test_a_refused_album_may_be_tried_again_or_given_back(books: Any, request_: UUID) -> None:
     fence = books.rendered(request_)
     first = books.pipeline.delivery_begin(request_, fence)
     assert books.pipeline.rejected(first.delivery_id, "400 Bad Request") == "rendered"
@@ -105,7 +109,7 @@ def test_a_refused_album_may_be_tried_again_or_given_back(books, request_) -> No
 
 
 @pytest.mark.finding("C3", "M16")
-def test_an_intended_album_is_never_intended_twice(books, request_) -> None:
+def test_an_intended_album_is_never_intended_twice(books: Any, request_: UUID) -> None:
     fence = books.rendered(request_)
     assert books.pipeline.delivery_begin(request_, fence).verdict == "send"
     assert books.pipeline.delivery_begin(request_, fence).verdict == "sending"
@@ -115,7 +119,7 @@ def test_an_intended_album_is_never_intended_twice(books, request_) -> None:
 
 
 @pytest.mark.parametrize("rerun", [False, True], ids=["crashed", "crashed and taken over"])
-def test_a_crash_while_sending_asks_the_user_and_refunds_nothing(books, request_, *, rerun: bool) -> None:
+def test_a_crash_while_sending_asks_the_user_and_refunds_nothing(books: Any, request_: UUID, *, rerun: bool) -> None:
     books.sending(request_)
     books.later(request_)
     if rerun:
@@ -129,7 +133,7 @@ def test_a_crash_while_sending_asks_the_user_and_refunds_nothing(books, request_
     assert len(books.outbox("ask_user")) == 1
 
 
-def test_by_the_clock_nothing_alive_is_released(books, request_) -> None:
+def test_by_the_clock_nothing_alive_is_released(books: Any, request_: UUID) -> None:
     assert books.pipeline.release(request_, None, "timeout") is False
     books.pipeline.claim(request_, "run-1")
     assert books.pipeline.release(request_, None, "timeout") is False
@@ -137,7 +141,7 @@ def test_by_the_clock_nothing_alive_is_released(books, request_) -> None:
     assert books.pipeline.release(request_, None, "timeout") is True
 
 
-def test_the_pipeline_cannot_refund_what_is_in_doubt(books) -> None:
+def test_the_pipeline_cannot_refund_what_is_in_doubt(books: Any) -> None:
     books.topup(SAM, 7)
     request, _ = books.in_doubt(SAM, 7)
     fence = books.value(None, "select fence from ledger.request")
@@ -146,7 +150,7 @@ def test_the_pipeline_cannot_refund_what_is_in_doubt(books) -> None:
 
 
 @pytest.mark.finding("C1")
-def test_a_refund_is_told_with_what_came_back(books, request_) -> None:
+def test_a_refund_is_told_with_what_came_back(books: Any, request_: UUID) -> None:
     fence = books.pipeline.claim(request_, "run-1").fence
     assert books.pipeline.release(request_, fence, "failed: pictures")
     assert books.pipeline.release(request_, fence, "failed: pictures") is False
@@ -155,7 +159,7 @@ def test_a_refund_is_told_with_what_came_back(books, request_) -> None:
     ]
 
 
-def test_certain_after_all_that_it_did_not_arrive(books) -> None:
+def test_certain_after_all_that_it_did_not_arrive(books: Any) -> None:
     books.topup(SAM, 7)
     request, delivery = books.in_doubt(SAM, 7)
     assert books.pipeline.rejected(delivery, "the chat is empty") == "rendered"
@@ -165,7 +169,7 @@ def test_certain_after_all_that_it_did_not_arrive(books) -> None:
 
 
 @pytest.mark.parametrize("second", ["none", "claimed", "sending", "rejected", "unknown", "crashed", "sent"])
-def test_the_first_album_arrives_late_after_send_again(books, second: str) -> None:
+def test_the_first_album_arrives_late_after_send_again(books: Any, second: str) -> None:
     books.topup(SAM, 7)
     request, first = books.in_doubt(SAM, 7)
     books.bot("select ledger.user_resolve(%s, false)", request)
@@ -193,7 +197,7 @@ def test_the_first_album_arrives_late_after_send_again(books, second: str) -> No
     assert books.journal(request) == [("reserve", 7), ("capture", 7)]
 
 
-def test_an_arrival_after_the_refund_is_written_down_and_charges_nobody(books, request_) -> None:
+def test_an_arrival_after_the_refund_is_written_down_and_charges_nobody(books: Any, request_: UUID) -> None:
     delivery = books.sending(request_)
     books.pipeline.in_doubt(delivery, "timeout")
     books.value("led_ops", "select ledger.ops_release(%s, 'ann', 'user is angry')", request_)
@@ -206,10 +210,8 @@ def test_an_arrival_after_the_refund_is_written_down_and_charges_nobody(books, r
     assert books.pipeline.delivered(delivery, [2]) == "delivered"
 
 
-@pytest.mark.parametrize(
-    ("first", "second"), list(itertools.product(["sent", "rejected", "unknown"], repeat=2))
-)
-def test_every_end_may_be_repeated_and_sent_is_final(books, request_, first: str, second: str) -> None:
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(["sent", "rejected", "unknown"], repeat=2)))
+def test_every_end_may_be_repeated_and_sent_is_final(books: Any, request_: UUID, first: str, second: str) -> None:
     delivery = books.sending(request_)
     end = "select ledger.delivery_end(%s, %s, '{1}')"
     books.value("led_pipeline", end, delivery, first)
@@ -221,14 +223,14 @@ def test_every_end_may_be_repeated_and_sent_is_final(books, request_, first: str
     assert len(books.journal(request_)) <= 2
 
 
-def test_a_made_up_outcome_is_refused(books, request_) -> None:
+def test_a_made_up_outcome_is_refused(books: Any, request_: UUID) -> None:
     delivery = books.sending(request_)
     for outcome in ("superseded", "sending", "late", "SENT", None):
         with pytest.raises(OutOfRangeError), ledger_errors():
             books.value("led_pipeline", "select ledger.delivery_end(%s, %s, '{1}')", delivery, outcome)
 
 
-def test_no_such_request(books) -> None:
+def test_no_such_request(books: Any) -> None:
     nobody = "00000000-0000-0000-0000-000000000000"
     for call in (
         lambda: books.pipeline.claim(nobody, "run"),
@@ -240,7 +242,7 @@ def test_no_such_request(books) -> None:
             call()
 
 
-def test_a_second_life_on_the_house(books) -> None:
+def test_a_second_life_on_the_house(books: Any) -> None:
     books.topup(SAM, 7)
     request = books.refunded(SAM, 7)
     life = books.pipeline.second_life(request, "run-2")
@@ -254,7 +256,7 @@ def test_a_second_life_on_the_house(books) -> None:
     assert books.outbox("delivered")[0]["epoch"] == 2
 
 
-def test_a_second_life_that_fails_gives_the_credits_back_to_the_house(books) -> None:
+def test_a_second_life_that_fails_gives_the_credits_back_to_the_house(books: Any) -> None:
     books.topup(SAM, 7)
     request = books.refunded(SAM, 7)
     life = books.pipeline.second_life(request, "run-2")
@@ -265,7 +267,7 @@ def test_a_second_life_that_fails_gives_the_credits_back_to_the_house(books) -> 
     assert books.pipeline.second_life(request, "run-3").verdict == "run"
 
 
-def test_a_second_life_is_not_for_what_is_open_or_done(books, request_) -> None:
+def test_a_second_life_is_not_for_what_is_open_or_done(books: Any, request_: UUID) -> None:
     assert books.pipeline.second_life(request_, "run-1").verdict == "run"
     assert books.pipeline.second_life(request_, "run-2").verdict == "busy"
     books.pipeline.delivered(books.sending(request_), [1])
@@ -274,7 +276,7 @@ def test_a_second_life_is_not_for_what_is_open_or_done(books, request_) -> None:
 
 
 @pytest.mark.parametrize(("rule", "limit"), [("second_lives_per_day", 2), ("second_life_credits_per_day", 15)])
-def test_the_house_pays_for_so_many_second_lives_a_day(books, rule: str, limit: int) -> None:
+def test_the_house_pays_for_so_many_second_lives_a_day(books: Any, rule: str, limit: int) -> None:
     books.topup(SAM, 30)
     requests = [books.refunded(SAM, 7) for _ in range(3)]
     books.value("led_ops", "select ledger.ops_rule(%s, %s, 'ann', 'a small budget')", rule, limit)
