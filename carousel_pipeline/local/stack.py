@@ -1,7 +1,8 @@
 """One running stack per CAROUSEL_HOME, and where to find it.
 
 The lock is an flock on `stack.lock`: it ends with the processes that hold it, so it cannot go stale. `stack.json` only
-says where things are; it is believed while the lock is held, and never before. It holds no secret.
+says where things are; it is believed while the lock is held, and never before. Only its owner may read it: it holds the
+password of the embedded PostgreSQL.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import psutil
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from carousel_pipeline.errors import PermanentError, TransientError
 
@@ -36,6 +37,7 @@ class Running(BaseModel):
         dagster_ui: address of the Dagster UI.
         chat_page: address of the local Telegram (chat page, Bot API and control API), None with a real one.
         processes: process ids by part.
+        database_url: of the embedded PostgreSQL, None with a DATABASE_URL from outside.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +48,7 @@ class Running(BaseModel):
     dagster_ui: str | None = None
     chat_page: str | None = None
     processes: dict[str, int] = {}
+    database_url: str | None = Field(default=None, repr=False)
 
     @property
     def alive(self) -> bool:
@@ -65,6 +68,7 @@ def this_process() -> Running:
 def write_state(home: Path, state: Running) -> None:
     """Publish `state`; readers see the old one or the new one."""
     draft = home / f"{_STATE}.new"
+    draft.touch(mode=0o600)
     draft.write_text(state.model_dump_json(indent=2), encoding="utf-8")
     draft.replace(home / _STATE)
 

@@ -4,8 +4,8 @@ PostgreSQL (our own, or the one at DATABASE_URL), the local Telegram (unless the
 the Dagster UI and daemon, and the bot. What is started here is stopped here, whatever ends the command; a second start
 finds its data again in CAROUSEL_HOME.
 
-Dagster's three processes start side by side although two of them look for the third: importing is what takes them
-seconds, and both ask again every second until the code server answers.
+Dagster's three processes start side by side although two of them need the third, because importing is what takes them
+seconds: `gate.py`.
 """
 
 import asyncio
@@ -208,12 +208,15 @@ class Stack:
             self._open.push_async_callback(_in_thread, postgres.stop)
             await _in_thread(postgres.start)
             self._postgres = postgres
+            self._note(database_url=postgres.url("carousel"))
             given = SecretStr(postgres.url("carousel"))
         if dagster is None:
             dagster = SecretStr(urlsplit(given.get_secret_value())._replace(path="/dagster").geturl())
         embedded = self._postgres is not None
         await _in_thread(lambda: _prepare("PostgreSQL" if embedded else "DATABASE_URL", given, migrated=True))
-        await _in_thread(lambda: _prepare("PostgreSQL" if embedded else "DAGSTER_DATABASE_URL", dagster, migrated=False))
+        await _in_thread(
+            lambda: _prepare("PostgreSQL" if embedded else "DAGSTER_DATABASE_URL", dagster, migrated=False)
+        )
         return {"DATABASE_URL": given.get_secret_value(), "DAGSTER_DATABASE_URL": dagster.get_secret_value()}
 
     def _environment(self, ports: dict[str, int]) -> dict[str, str]:
@@ -243,6 +246,7 @@ class Stack:
 
     def _dagster(self, ports: dict[str, int], ui: str, environment: dict[str, str]) -> list[Part]:
         workspace = ("-w", str(resource("workspace.yaml")))
+        gate = ("carousel_pipeline.local.gate", str(ports["code"]))
         return [
             Part(
                 "Code server",
@@ -253,13 +257,22 @@ class Stack:
             ),
             Part(
                 "Dagster UI",
-                _module("dagster_webserver", "-h", "127.0.0.1", "-p", str(ports["ui"]), *workspace),
+                _module(
+                    *gate,
+                    "dagster_webserver.cli",
+                    "dagster_webserver",
+                    "-h",
+                    "127.0.0.1",
+                    "-p",
+                    str(ports["ui"]),
+                    *workspace,
+                ),
                 environment,
                 probes.dagster_knows_the_code(ui),
             ),
             Part(
                 "Dagster daemon",
-                _module("dagster._daemon", "run", *workspace),
+                _module(*gate, "dagster._daemon.cli", "dagster._daemon", "run", *workspace),
                 environment,
                 probes.daemons_beat(ui, time.time()),
             ),
