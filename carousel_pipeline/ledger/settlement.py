@@ -104,16 +104,18 @@ def decide_settlement(hold: Hold, facts: Sequence[RunFact]) -> Settlement:
     A run that an operator started by hand counts as soon as it has claimed the request, and keeps the hold open while it
     is active before that.
     """
-    if hold.overdue:
-        return Expire()
     if hold.state == "delivery_unknown":
-        return Wait("the user is asked whether the album arrived")
-    if any(fact.status == "active" for fact in facts):
-        return Wait("a run is active")
+        return Expire() if hold.overdue else Wait("the user is asked whether the album arrived")
     ended = _of_this_attempt(hold, facts)
+    active = any(fact.status == "active" for fact in facts)
+    well = any(fact.status == "succeeded" for fact in ended)
+    if hold.overdue and (active or well or not ended):
+        return Expire()
+    if active:
+        return Wait("a run is active")
     if not ended:
         return Wait("no run has taken it yet" if hold.run_id is None else "its run is unknown; the lease decides")
-    if any(fact.status == "succeeded" for fact in ended):
+    if well:
         return Wait("its run ended well without a delivery; the lease decides")
     reason = next((fact.failure for fact in ended if fact.failure), None) or (
         "stopped" if all(fact.status == "canceled" for fact in ended) else "failed"
