@@ -5,7 +5,7 @@ a run. The ledger's fencing token decides: a new claim outdates the old one, and
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from uuid import UUID
 import dagster as dg
 from psycopg import Connection
 
+from carousel_pipeline.assets.policy import MAX_RETRIES
 from carousel_pipeline.errors import PermanentError, TransientError
 from carousel_pipeline.ledger.pipeline import PipelineLedger
 from carousel_pipeline.records import RequestRecord
@@ -21,7 +22,8 @@ from carousel_pipeline.tags import HOUSE, SECOND_LIFE_TAG
 
 LEASE = timedelta(minutes=2)
 _BEAT_S = 20.0
-_BUSY_RETRY_S = 30.0
+_LAST_LEASE = timedelta(seconds=8)
+_BUSY_RETRY_S = 5.0
 _BACKFILL_TAG = "dagster/backfill"
 
 
@@ -98,9 +100,9 @@ def claimed(
         PermanentError: its credits were returned and no second life is due.
     """
     ledger = PipelineLedger(session)
-    attempt = ledger.claim(request.id, context.run_id, LEASE)
+    attempt = ledger.claim(request.id, context.run.run_id, LEASE)
     if attempt.verdict == "refunded" and _may_live_again(context.run.tags):
-        attempt = ledger.second_life(request.id, context.run_id, LEASE)
+        attempt = ledger.second_life(request.id, context.run.run_id, LEASE)
     match attempt.verdict:
         case "run":
             pass
@@ -121,11 +123,17 @@ def claimed(
     pulse.start()
     try:
         yield claim
+    except BaseException as error:
+        if not isinstance(error, Exception) or isinstance(error, PermanentError) or context.retry_number >= MAX_RETRIES:
+            ledger.heartbeat(
+                request.id, attempt.fence, _LAST_LEASE
+            )  # an operator's rerun need not wait out a dead lease
+        raise
     finally:
         claim.end()
         pulse.join()
 
 
-def _may_live_again(tags: dict[str, str]) -> bool:
+def _may_live_again(tags: Mapping[str, str]) -> bool:
     """A single rerun is a decision; a backfill over many partitions is one only when its runs say so."""
     return _BACKFILL_TAG not in tags or tags.get(SECOND_LIFE_TAG) == HOUSE

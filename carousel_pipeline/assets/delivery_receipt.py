@@ -14,7 +14,7 @@ from carousel_pipeline.assets.policy import STEP_RETRIES, dagster_errors
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.records import RequestRecord, RequestRecords
-from carousel_pipeline.requests import Deck
+from carousel_pipeline.requests import Deck, album_caption
 from carousel_pipeline.requests.results import Receipt, RenderedSlides
 from carousel_pipeline.resources import Artifacts, Database, Telegram
 
@@ -37,28 +37,22 @@ def delivery_receipt(
     database: Database,
     artifacts: Artifacts,
     telegram: Telegram,
-) -> Iterator[dg.MaterializeResult[Receipt]]:
-    """The album's message ids and what was charged for it."""
+) -> Iterator[dg.MaterializeResult[Receipt] | dg.AssetCheckResult]:
+    """The album's message ids, stored in the same transaction as the charge."""
     with dagster_errors(context), database.session() as session:
         records = RequestRecords(session)
         request = records.load(context.partition_key)
         with claimed(context, session, request) as claim:
-            if claim is None:
-                return
-            claim.rendered()
-            store = artifacts.store()
-            slides = [store.get(item.key) for item in rendered_slides.items]
-            records.report_progress(request.id, "sending", 0, len(slides))
-            receipt = _deliver(claim, request, records, slides, _caption(copy), telegram)
-    yield dg.MaterializeResult(
-        value=receipt,
-        metadata={
-            "message ids": ", ".join(map(str, receipt.message_ids)),
-        },
-        check_results=[
-            dg.AssetCheckResult(check_name="all_arrived", passed=len(receipt.message_ids) == len(rendered_slides.items))
-        ],
-    )
+            if claim is not None:
+                claim.rendered()
+                store = artifacts.store()
+                slides = [store.get(item.key) for item in rendered_slides.items]
+                records.report_progress(request.id, "sending", 0, len(slides))
+                receipt = _deliver(claim, request, records, slides, album_caption(copy), telegram)
+        arrived = records.album(request.id)
+    if claim is not None:
+        yield dg.MaterializeResult(value=receipt, metadata={"message ids": ", ".join(map(str, receipt.message_ids))})
+    yield dg.AssetCheckResult(check_name="all_arrived", passed=len(arrived) == len(rendered_slides.items))
 
 
 def _deliver(
@@ -83,7 +77,3 @@ def _deliver(
         )
     claim.rejected(delivery_id, outcome.reason)
     raise PermanentError(f"Telegram did not take the album ({outcome.reason}); the credits go back")
-
-
-def _caption(deck: Deck) -> str:
-    return "\n\n".join(part for part in (deck.caption, " ".join(deck.hashtags)) if part)

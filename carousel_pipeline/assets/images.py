@@ -32,36 +32,33 @@ from carousel_pipeline.resources import Artifacts, Database, Providers
 )
 def images(
     context: dg.AssetExecutionContext, copy: Deck, database: Database, artifacts: Artifacts, providers: Providers
-) -> Iterator[dg.MaterializeResult[Pictures]]:
+) -> Iterator[dg.MaterializeResult[Pictures] | dg.AssetCheckResult]:
     """One picture a slide, all in one look, at the slides' final size."""
     with dagster_errors(context), database.session() as session:
         records = RequestRecords(session)
         request = records.load(context.partition_key)
         with claimed(context, session, request) as claim:
-            if claim is None:
-                return
-            painter = providers.painter()
-            paid = _paint(copy, request, records, artifacts.store(), painter)
-        rows = records.artifacts(request.id, "picture")
-    pictures = Pictures(items=tuple(_stored(row) for row in rows.values()))
-    yield dg.MaterializeResult(
-        value=pictures,
-        metadata={
-            "pictures": len(pictures.items),
-            "painted in this run": len(paid),
-            "stand-ins": sum(item.stand_in for item in pictures.items),
-            "painter": painter.name,
-            "demo": painter.demo,
-            "cost USD": sum(picture.usage.cost_usd for picture in paid),
-            "painting s": round(sum(picture.usage.duration_s for picture in paid), 3),
-        },
-        check_results=[
-            dg.AssetCheckResult(
-                check_name="pictures_distinct",
-                passed=len({item.sha256 for item in pictures.items}) == len(pictures.items),
-                severity=dg.AssetCheckSeverity.WARN,
-            )
-        ],
+            if claim is not None:
+                painter = providers.painter()
+                paid = _paint(copy, request, records, artifacts.store(), painter)
+        pictures = [_stored(row) for row in records.artifacts(request.id, "picture").values()]
+    if claim is not None:
+        yield dg.MaterializeResult(
+            value=Pictures(items=tuple(pictures)),
+            metadata={
+                "pictures": len(pictures),
+                "painted in this run": len(paid),
+                "stand-ins": sum(picture.stand_in for picture in pictures),
+                "painter": painter.name,
+                "demo": painter.demo,
+                "cost USD": sum(picture.usage.cost_usd for picture in paid),
+                "painting s": round(sum(picture.usage.duration_s for picture in paid), 3),
+            },
+        )
+    yield dg.AssetCheckResult(
+        check_name="pictures_distinct",
+        passed=len({picture.sha256 for picture in pictures}) == len(pictures),
+        severity=dg.AssetCheckSeverity.WARN,
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -15,6 +16,9 @@ from carousel_pipeline.records import ArtifactRow, RequestRecords
 from carousel_pipeline.requests import Deck
 from carousel_pipeline.requests.results import Pictures, RenderedSlides, StoredSlide
 from carousel_pipeline.resources import Artifacts, Database
+
+if TYPE_CHECKING:
+    from carousel_pipeline.rendering import RenderedSlide
 
 MAX_PHOTO_BYTES = 10_000_000
 MIN_CONTRAST = 4.5
@@ -38,68 +42,73 @@ _CHECKS = {
 )
 def rendered_slides(
     context: dg.AssetExecutionContext, copy: Deck, images: Pictures, database: Database, artifacts: Artifacts
-) -> Iterator[dg.MaterializeResult[RenderedSlides]]:
+) -> Iterator[dg.MaterializeResult[RenderedSlides] | dg.AssetCheckResult]:
     """Finished slides as JPEG, with what the layout had to do to make the text fit."""
     from carousel_pipeline.rendering import canvas, load_style, render_deck  # noqa: PLC0415 - fonts and numpy: only in a run
 
     with dagster_errors(context), database.session() as session:
         records = RequestRecords(session)
         request = records.load(context.partition_key)
-        store = artifacts.store()
         style, ratio = load_style(request.options.style), request.options.ratio
         with claimed(context, session, request) as claim:
-            if claim is None:
-                return
-            records.report_progress(request.id, "rendering", 0, len(copy.slides))
-            began = time.perf_counter()
-            drawn = render_deck(copy, style, ratio, [store.get(picture.key) for picture in images.items])
-            drawing_s = time.perf_counter() - began
-            items: list[StoredSlide] = []
-            for slide in drawn:
-                key, sha256 = content_key(slide.jpeg, "jpg"), hashlib.sha256(slide.jpeg).hexdigest()
-                store.put(key, slide.jpeg, content_type="image/jpeg")
-                item = StoredSlide(
-                    position=slide.position,
-                    key=key,
-                    sha256=sha256,
-                    bytes=len(slide.jpeg),
-                    width=slide.width,
-                    height=slide.height,
-                    contrast=round(slide.contrast, 2),
-                    inside=slide.ink_inside,
-                    warnings=tuple(slide.warnings),
-                )
-                items.append(item)
-                records.keep_artifact(
-                    request.id,
-                    ArtifactRow(
-                        role="slide",
-                        recipe=f"{style.id}@{style.version} {ratio}",
-                        content_type="image/jpeg",
-                        meta={"contrast": item.contrast, "warnings": list(item.warnings)},
-                        **item.model_dump(include={"position", "sha256", "key", "bytes", "width", "height"}),
-                    ),
-                )
-            slides = RenderedSlides(style=style.id, style_version=style.version, ratio=ratio, items=tuple(items))
-            claim.rendered()
+            if claim is not None:
+                records.report_progress(request.id, "rendering", 0, len(copy.slides))
+                store = artifacts.store()
+                began = time.perf_counter()
+                drawn = render_deck(copy, style, ratio, [store.get(picture.key) for picture in images.items])
+                drawing_ms = round((time.perf_counter() - began) * 1000)
+                for slide in drawn:
+                    key = content_key(slide.jpeg, "jpg")
+                    store.put(key, slide.jpeg, content_type="image/jpeg")
+                    records.keep_artifact(request.id, _row(slide, key, f"{style.id}@{style.version} {ratio}"))
+                claim.rendered()
+        slides = [_stored(row) for row in records.artifacts(request.id, "slide").values()]
+    if claim is not None:
+        yield dg.MaterializeResult(
+            value=RenderedSlides(style=style.id, style_version=style.version, ratio=ratio, items=tuple(slides)),
+            metadata={
+                "slides": dg.MetadataValue.md(contact_sheet([slide.jpeg for slide in drawn])),
+                "style": f"{style.id} (version {style.version})",
+                "size": f"{ratio}, {slides[0].width} x {slides[0].height}",
+                "drawing ms": drawing_ms,
+                "worst contrast": min(slide.contrast for slide in slides),
+                "warnings": dg.MetadataValue.json({str(s.position): list(s.warnings) for s in slides if s.warnings}),
+                "bytes": sum(slide.bytes for slide in slides),
+            },
+        )
     passed = {
-        "slides_complete": len(items) == len(copy.slides),
-        "text_inside": all(item.inside for item in items),
-        "size_and_bytes": all((i.width, i.height) == canvas(ratio) and i.bytes <= MAX_PHOTO_BYTES for i in items),
-        "contrast": all(item.contrast >= MIN_CONTRAST for item in items),
+        "slides_complete": [slide.position for slide in slides] == list(range(1, len(copy.slides) + 1)),
+        "text_inside": all(slide.inside for slide in slides),
+        "size_and_bytes": all((s.width, s.height) == canvas(ratio) and s.bytes <= MAX_PHOTO_BYTES for s in slides),
+        "contrast": all(slide.contrast >= MIN_CONTRAST for slide in slides),
     }
-    yield dg.MaterializeResult(
-        value=slides,
-        metadata={
-            "slides": dg.MetadataValue.md(contact_sheet([slide.jpeg for slide in drawn])),
-            "style": f"{style.id} (version {style.version})",
-            "size": f"{ratio}, {items[0].width} x {items[0].height}",
-            "drawing ms": round(drawing_s * 1000),
-            "worst contrast": min(item.contrast for item in items),
-            "warnings": dg.MetadataValue.json(
-                {str(item.position): list(item.warnings) for item in items if item.warnings}
-            ),
-            "bytes": sum(item.bytes for item in items),
-        },
-        check_results=[dg.AssetCheckResult(check_name=name, passed=ok) for name, ok in passed.items()],
+    yield from (dg.AssetCheckResult(check_name=name, passed=ok) for name, ok in passed.items())
+
+
+def _row(slide: "RenderedSlide", key: str, recipe: str) -> ArtifactRow:
+    return ArtifactRow(
+        role="slide",
+        position=slide.position,
+        recipe=recipe,
+        sha256=hashlib.sha256(slide.jpeg).hexdigest(),
+        key=key,
+        content_type="image/jpeg",
+        bytes=len(slide.jpeg),
+        width=slide.width,
+        height=slide.height,
+        meta={"contrast": round(slide.contrast, 2), "inside": slide.ink_inside, "warnings": list(slide.warnings)},
+    )
+
+
+def _stored(row: ArtifactRow) -> StoredSlide:
+    return StoredSlide(
+        position=row.position,
+        key=row.key,
+        sha256=row.sha256,
+        bytes=row.bytes,
+        width=row.width,
+        height=row.height,
+        contrast=row.meta["contrast"],
+        inside=row.meta["inside"],
+        warnings=tuple(row.meta["warnings"]),
     )

@@ -12,7 +12,6 @@ from aiogram.types import BufferedInputFile, InputMediaPhoto, Message
 
 from carousel_pipeline.delivery.outcome import Arrived, Outcome, Refused, Unknown, WaitAndResend, read_failure
 
-CAPTION_LIMIT = 1024
 SEND_TIMEOUT_S = 60.0
 PATIENCE_S = 180.0
 
@@ -38,7 +37,7 @@ async def send_album(
         bot: an open client.
         chat_id: where to.
         slides: one to ten JPEGs.
-        caption: plain text; left out when Telegram would cut it.
+        caption: plain text of at most 1,024 characters, shown under the album; may be empty.
         may_send: asked before every attempt, so that a fenced-off run stops sending.
         patience_s: how long certain non-deliveries are tried again.
     """
@@ -46,7 +45,7 @@ async def send_album(
     while True:
         if not may_send():
             return Refused("fenced")
-        outcome = await _attempt(bot, chat_id, slides, caption if len(caption) <= CAPTION_LIMIT else "")
+        outcome = await _attempt(bot, chat_id, slides, caption)
         if not isinstance(outcome, WaitAndResend):
             return outcome
         if time.monotonic() + outcome.seconds > give_up_at:

@@ -108,6 +108,11 @@ class RequestRecords:
         """Record the album's message ids and file ids in order, for instant re-sends."""
         self._connection.execute(query("requests.keep_album"), {"id": request_id, "messages": messages, "files": files})
 
+    def album(self, request_id: UUID) -> list[int]:
+        """Return the album's message ids, in order; empty while it is not known to have arrived."""
+        rows = self._connection.execute(query("requests.album"), {"id": request_id}).fetchall()
+        return [row["message_id"] for row in rows]
+
     def _flag(self, name: str, **parameters: object) -> bool:
         row = self._connection.execute(query(name), parameters).fetchone()
         return row is not None and row["done"] is True

@@ -70,3 +70,9 @@ def roles(count: int) -> tuple[Role, ...]:
     short: tuple[Role, ...] = ("cover", "body")
     body: Role = "body"
     return short[:count] if count < MIN_SLIDES else ("cover", *(body for _ in range(count - 2)), "last")
+
+
+def album_caption(deck: Deck, limit: int = 1024) -> str:
+    """Return the longest of caption with hashtags, caption, and nothing that an album's `limit` of characters takes."""
+    with_tags = "\n\n".join(part for part in (deck.caption, " ".join(deck.hashtags)) if part)
+    return next((text for text in (with_tags, deck.caption) if len(text) <= limit), "")

@@ -23,6 +23,9 @@ select carousel.keep_artifact(%(id)s, %(role)s, %(position)s, %(recipe)s, %(sha2
 -- name: keep_album
 select carousel.keep_album(%(id)s, %(messages)s::bigint[], %(files)s::text[])
 
+-- name: album
+select message_id from carousel.album where request_id = %(id)s order by position limit 10
+
 -- name: fail_stale_outlines
 select carousel.fail_stale_outlines(%(age)s) as failed
 

@@ -61,7 +61,7 @@ async function loadMessages() {
 function dressPage() {
   $("bot-name").textContent = bot.bot.first_name;
   document.title = bot.bot.first_name;
-  $("notice").textContent = t("notice");
+  $("notice").replaceChildren(el("span", {}, t("notice")[0]), t("notice")[1]);
   $("notice").title = t("noticeTitle");
   $("dagster").hidden = !bot.dagster_url;
   if (bot.dagster_url) {
