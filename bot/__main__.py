@@ -1,0 +1,23 @@
+"""`python -m bot`: the Telegram bot as a process of its own."""
+
+import asyncio
+import sys
+
+from bot.app import serve
+from bot.logs import configure_logging
+from carousel_pipeline.errors import CarouselError
+from carousel_pipeline.settings import get_settings
+
+
+def main() -> None:
+    """Run the bot; an error of ours is one clear line and exit code 2."""
+    configure_logging()
+    try:
+        asyncio.run(serve(get_settings()))
+    except CarouselError as error:
+        sys.stderr.write(f"carousel bot: {error}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

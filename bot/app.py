@@ -1,0 +1,269 @@
+"""The bot put together: what exists, what runs, and in which order it stops.
+
+Starting: pools, Telegram says who we are, then everything at once. Stopping (SIGTERM, Ctrl-C): first no more updates are taken, then
+what was taken is finished, then tasks, sessions and pools are closed, so nothing is cut off and nothing is left open (M21).
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import aiohttp
+from aiogram import Bot, Dispatcher
+from aiogram.client.default import DefaultBotProperties
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
+from aiogram.enums import ParseMode
+from aiogram.exceptions import AiogramError, TelegramUnauthorizedError
+from aiogram.methods import (
+    AnswerCallbackQuery,
+    DeleteMessage,
+    EditMessageReplyMarkup,
+    EditMessageText,
+    GetMe,
+    Response,
+    SendMediaGroup,
+    SendMessage,
+    SetMyCommands,
+)
+from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats, Update, User
+
+from bot import handlers, lean
+from bot.collector import Collector
+from bot.dagster_client import DagsterClient
+from bot.files import FileSender
+from bot.inbox import Inbox, RawUpdate
+from bot.listener import listen
+from bot.middlewares.human_words import HumanWordsMiddleware, answer
+from bot.middlewares.person import PersonMiddleware
+from bot.notices import Dispatch, Notices
+from bot.outbox import Outbox
+from bot.polling import poll
+from bot.progress import Board
+from bot.sender import Sender
+from bot.stage import Stage
+from bot.storage import AdvisoryLocks, PostgresStorage
+from bot.store import Store
+from bot.styles import load_styles
+from bot.sweeper import sweep_for_ever
+from bot.texts import DEFAULT_LOCALE, LOCALES, locale_of, texts
+from bot.throttle import Limiter
+from carousel_pipeline.artifacts import open_store
+from carousel_pipeline.database import async_pool
+from carousel_pipeline.errors import ConfigurationError
+from carousel_pipeline.settings import Settings
+
+_log = logging.getLogger(__name__)
+COMMANDS: Final = ("start", "new", "balance", "language", "cancel", "help", "terms", "privacy")
+_PARALLEL: Final = 8
+_DRAIN_S: Final = 15.0
+_BUILT_AT_START: Final = (
+    Update,
+    AnswerCallbackQuery,
+    DeleteMessage,
+    EditMessageReplyMarkup,
+    EditMessageText,
+    SendMediaGroup,
+    SendMessage,
+    *(Response[method.__returning__] for method in (GetMe, SendMessage, EditMessageText, SendMediaGroup)),
+)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How patient the bot is; tests are less so.
+
+    Attributes:
+        pause_s: silence that ends a text of several messages.
+        burst: updates of one person at once.
+        per_second: more of them a second.
+        sweep_s: seconds between two looks of the sweeper.
+    """
+
+    pause_s: float = 1.0
+    burst: int = 30
+    per_second: float = 1.5
+    sweep_s: float = 10.0
+
+
+class App:
+    """A running bot.
+
+    Attributes:
+        bot: aiogram's client.
+        inbox: the way in.
+    """
+
+    def __init__(self, bot: Bot, dispatcher: Dispatcher, limiter: Limiter, store: Store) -> None:
+        self.bot = bot
+        self._dispatcher = dispatcher
+        self.inbox = Inbox(bot.id, store, limiter, self._handle, _PARALLEL)
+        self.tasks: dict[str, Coroutine[Any, Any, None]] = {}
+
+    async def _handle(self, raw: RawUpdate, throttled: bool) -> None:  # noqa: FBT001 (called by the inbox only)
+        update = Update.model_validate(raw, context={"bot": self.bot})
+        if throttled:
+            user = getattr(update.event, "from_user", None)
+            await answer(update, self.bot, texts(locale_of(user.language_code if user else None))("throttle.wait"))
+        else:
+            await self._dispatcher.feed_update(self.bot, update)
+
+    async def run(self) -> None:
+        """Work until cancelled, or until one of the parts fails for good.
+
+        Raises:
+            ConfigurationError: Telegram does not know the token.
+            SecondPollerError: another process polls.
+        """
+        async with asyncio.TaskGroup() as group:
+            for name, work in self.tasks.items():
+                group.create_task(work, name=name)
+
+
+def check(settings: Settings) -> tuple[str, str, str, str]:
+    """Return token, database, Dagster and artifacts addresses, or say which setting is missing."""
+    settings.refuse_demo_for_real_users()
+    values = {
+        "TELEGRAM_BOT_TOKEN": settings.telegram_bot_token and settings.telegram_bot_token.get_secret_value(),
+        "DATABASE_URL": settings.database_url and settings.database_url.get_secret_value(),
+        "DAGSTER_GRAPHQL_URL": settings.dagster_graphql_url,
+        "ARTIFACTS_URL": settings.artifacts_url,
+    }
+    if missing := [name for name, value in values.items() if not value]:
+        raise ConfigurationError(f"the bot needs {' and '.join(missing)}; `carousel up` sets them by itself")
+    token, database, dagster, artifacts = (value or "" for value in values.values())
+    return token, database, dagster, artifacts
+
+
+@asynccontextmanager
+async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:  # noqa: B008 (frozen)
+    """Open everything the bot needs; closed again in the right order.
+
+    Raises:
+        ConfigurationError: a setting is missing, or Telegram does not know the token.
+    """
+    token, database, dagster_url, artifacts_url = check(settings)
+    lean.build(_BUILT_AT_START)
+    sender = Sender()
+    session = AiohttpSession(
+        api=TelegramAPIServer.from_base(settings.telegram_api_url) if settings.telegram_api_url else PRODUCTION
+    )
+    session.middleware(sender)
+    bot = Bot(
+        token, session=session, default=DefaultBotProperties(parse_mode=ParseMode.HTML, link_preview_is_disabled=True)
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(session.close)
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        pool = await stack.enter_async_context(async_pool(database, "led_bot", max_size=_PARALLEL))
+        # One connection for every chat served at once and one for the sweeper; nothing else may take one.
+        locks = await stack.enter_async_context(async_pool(database, "led_bot", max_size=_PARALLEL + 1))
+        me = await _introduce(bot)
+
+        store, storage, styles = Store(pool), PostgresStorage(pool), load_styles()
+        demo = bool(settings.demo_providers)
+        stage = Stage(bot, store)
+        board = Board(store, stage, sender)
+        collector = Collector(bot.id, store, stage, storage, styles, pace.pause_s)
+        notices = Notices(store, stage, styles, demo=demo)
+        dispatcher = _dispatcher(store, storage, AdvisoryLocks(locks))
+        dispatcher.workflow_data.update(
+            store=store,
+            stage=stage,
+            board=board,
+            collector=collector,
+            notices=notices,
+            styles=styles,
+            demo=demo,
+            me=me,
+            file_sender=FileSender(bot, store, open_store(artifacts_url)),
+        )
+        app = App(bot, dispatcher, Limiter(pace.burst, pace.per_second), store)
+        dispatch = Dispatch(store, DagsterClient(http, dagster_url))
+        runs = Outbox(store, {"dispatch": dispatch.run}, lease=timedelta(seconds=45), parallel=4)
+        chats = Outbox(store, notices.works, lease=timedelta(minutes=5), parallel=8)
+
+        def hear_outbox(topic: str) -> None:
+            runs.hint(topic)
+            chats.hint(topic)
+
+        await collector.resume()
+        await board.resume()
+        app.tasks = {
+            "listener": listen(database, {"outbox": hear_outbox, "progress": board.hint}),
+            "runs": runs.run(),
+            "chats": chats.run(),
+            "sweeper": sweep_for_ever(locks, store, pace.sweep_s),
+            "reclaim": app.inbox.reclaim(),
+            "poll": poll(bot, app.inbox),
+        }
+        try:
+            yield app
+        finally:
+            for part in (app.inbox.drain(), collector.close(), board.close(), runs.drain(), chats.drain()):
+                await _within(_DRAIN_S, part)
+
+
+async def serve(settings: Settings) -> None:
+    """Run the bot until SIGTERM or Ctrl-C.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+        SecondPollerError: another process polls with the same token.
+    """
+    async with build(settings) as app:
+        work = asyncio.create_task(app.run(), name="bot")
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, work.cancel)
+        _log.info("the bot listens")
+        try:
+            await work
+        except asyncio.CancelledError:
+            _log.info("stopping: finishing what has begun")
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+
+def _dispatcher(store: Store, storage: PostgresStorage, locks: AdvisoryLocks) -> Dispatcher:
+    dispatcher = Dispatcher(storage=storage, events_isolation=locks, disable_fsm=True)
+    # aiogram would take the chat's lock before anything else; whoever writes is found first, and words for every failure.
+    for middleware in (PersonMiddleware(store), HumanWordsMiddleware(), dispatcher.fsm):
+        dispatcher.update.outer_middleware(middleware)
+    dispatcher.include_router(handlers.setup())
+    return dispatcher
+
+
+async def _introduce(bot: Bot) -> User:
+    for attempt in range(1, 31):
+        try:
+            me = await bot.me()
+            for locale in LOCALES:
+                t = texts(locale)
+                commands = [BotCommand(command=name, description=t.pick("command", name)) for name in COMMANDS]
+                # Telegram shows the commands without a language to everybody whose language has none of its own.
+                for code in (locale, None) if locale == DEFAULT_LOCALE else (locale,):
+                    await bot.set_my_commands(commands, BotCommandScopeAllPrivateChats(), language_code=code)
+        except TelegramUnauthorizedError:
+            raise ConfigurationError(
+                "TELEGRAM_BOT_TOKEN is not known to Telegram: get a new one from @BotFather"
+            ) from None
+        except AiogramError as error:
+            _log.warning("Telegram does not answer (%s), try %s", type(error).__name__, attempt)
+            await asyncio.sleep(1.0)
+        else:
+            return me
+    raise ConfigurationError("Telegram does not answer: check TELEGRAM_API_URL and the network")
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        _log.warning("something did not finish in %.0f s; what is stored is taken up after the next start", seconds)

@@ -1,0 +1,75 @@
+"""A delivered carousel once more, as documents: the stored bytes, named in order, uploaded once."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Final
+
+from aiogram import Bot
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.types import BufferedInputFile, InputMediaDocument, Message
+
+from bot.models import Card, StoredSlide
+from bot.store import Store
+from bot.views import words
+from carousel_pipeline.artifacts import ArtifactStore
+from carousel_pipeline.artifacts.store import ArtifactMissingError
+
+_SUFFIXES: Final = MappingProxyType({"image/jpeg": "jpg", "image/png": "png"})
+_LONGEST_SLUG: Final = 40
+
+
+class FileSender:
+    """Sends stored slides as files.
+
+    Args:
+        bot: who sends.
+        store: which slides, and what Telegram has of them already.
+        artifacts: where the bytes are; it may block, so it is asked in a thread.
+    """
+
+    def __init__(self, bot: Bot, store: Store, artifacts: ArtifactStore) -> None:
+        self._bot = bot
+        self._store = store
+        self._artifacts = artifacts
+
+    async def send(self, card: Card) -> bool:
+        """Send every slide of a carousel as a document; False when the files are no longer stored."""
+        slides = await self._store.slides(card.id)
+        if not slides:
+            return False
+        if known := [slide.file_id for slide in slides if slide.file_id]:
+            try:
+                if len(known) == len(slides):
+                    await self._send(card.chat_id, known)
+                    return True
+            except TelegramBadRequest:
+                await self._store.document_drop(card.id)
+        try:
+            files = [
+                BufferedInputFile(await asyncio.to_thread(self._artifacts.get, slide.key), file_name(card, slide))
+                for slide in slides
+            ]
+        except ArtifactMissingError:
+            return False
+        sent = await self._send(card.chat_id, files)
+        documents = [message.document.file_id for message in sent if message.document]
+        if len(documents) == len(slides):
+            positions = [slide.position for slide in slides]
+            await self._store.document_put(card.id, dict(zip(positions, documents, strict=True)))
+        return True
+
+    async def _send(self, chat: int, files: Sequence[str | BufferedInputFile]) -> list[Message]:
+        if len(files) == 1:
+            return [await self._bot.send_document(chat, files[0])]
+        return await self._bot.send_media_group(chat, [InputMediaDocument(media=file) for file in files])
+
+
+def file_name(card: Card, slide: StoredSlide) -> str:
+    """Return a name that sorts and tells: `01_five-habits.jpg`."""
+    heading = ""
+    if card.deck is not None and slide.position <= len(card.deck.slides):
+        heading = words(card.deck.slides[slide.position - 1].heading, 200)
+    slug = "-".join(re.findall(r"\w+", heading.casefold()))[:_LONGEST_SLUG].strip("-_") or "slide"
+    return f"{slide.position:02}_{slug}.{_SUFFIXES.get(slide.content_type, 'bin')}"

@@ -1,0 +1,118 @@
+"""What the bot knows about a person, a request and a stored slide: read models of `sql/queries/bot.sql`."""
+
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from carousel_pipeline.requests import Deck, Options
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Self:
+        """Return the model of a row."""
+        return cls.model_validate(row)
+
+
+class Person(_Row):
+    """Somebody who writes to the bot; `user_id` is ours, never Telegram's."""
+
+    user_id: int
+    locale: str
+    is_new: bool
+
+
+class Balance(_Row):
+    """Credits that may be spent, and credits that open requests hold."""
+
+    available: int
+    held: int
+
+
+class Card(_Row):
+    """Everything the bot shows about one request."""
+
+    id: UUID
+    user_id: int
+    tg_user_id: int
+    chat_id: int
+    locale: str | None
+    parent_id: UUID | None
+    phase: str
+    options: Options
+    deck: Deck | None
+    price: int | None
+    failure: str | None
+    created_at: datetime
+    money: str | None
+    charged: int | None
+    available: int
+    held: int
+    step: str | None
+    done: int | None
+    total: int | None
+    outline_message: int | None
+    progress_message: int | None
+    control_message: int | None
+
+    @property
+    def running(self) -> bool:
+        """Whether credits are held and a carousel is being made."""
+        return self.phase == "confirmed" and self.money in {"reserved", "running", "rendered"}
+
+
+class Queue(_Row):
+    """How many requests stand before one, and how long a carousel usually takes, when enough were made to know."""
+
+    ahead: int
+    usual_s: float | None
+
+
+class StoredSlide(_Row):
+    """A finished slide in the artifact store; `file_id` once Telegram has the file."""
+
+    position: int
+    key: str
+    sha256: str
+    content_type: str
+    bytes: int
+    file_id: str | None
+
+
+class Draft(_Row):
+    """One of several messages that make one source."""
+
+    message_id: int
+    tg_user_id: int
+    body: str
+
+
+class Opened(_Row):
+    """A request that was opened now, or found to be open already."""
+
+    request_id: UUID | None
+    created: bool
+
+
+class OutboxItem(_Row):
+    """A claimed row of the outbox."""
+
+    id: int
+    topic: str
+    dedupe_key: str
+    payload: dict[str, Any]
+    attempts: int
+
+
+class Operation(_Row):
+    """One line of a person's account; `direction` 1 added to what may be spent, -1 took from it, 0 neither."""
+
+    kind: str
+    amount: int
+    direction: int
+    at: datetime
+    title: str | None

@@ -1,0 +1,118 @@
+"""What the outbox's topics mean for a chat, and the dispatch of a request to Dagster.
+
+Every function may be called twice for one row. A message that would be sent twice is recorded and edited instead.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from uuid import UUID
+
+from bot import views
+from bot.dagster_client import JOBS, DagsterClient
+from bot.models import Card, OutboxItem
+from bot.outbox import Work
+from bot.stage import Stage
+from bot.store import Store
+from bot.styles import Styles
+from bot.texts import texts
+from carousel_pipeline.errors import PermanentError
+
+
+class Notices:
+    """Tells people what became of their requests."""
+
+    def __init__(self, store: Store, stage: Stage, styles: Styles, *, demo: bool) -> None:
+        self._store = store
+        self._stage = stage
+        self._styles = styles
+        self._demo = demo
+
+    @property
+    def works(self) -> Mapping[str, Work]:
+        """What to do for each topic."""
+        return MappingProxyType(
+            {
+                "outline_ready": self._outline_ready,
+                "outline_failed": self._outline_failed,
+                "delivered": self._delivered,
+                "notify_refund": self._refunded,
+                "ask_user": self._ask,
+            }
+        )
+
+    async def show_outline(self, card: Card) -> None:
+        """Show an outline with everything that can be done with it."""
+        t = texts(card.locale or "")
+        style = self._styles.name(card.options.style, t.locale)
+        await self._stage.show(card, "outline", views.outline(t, card, style, demo=self._demo))
+
+    async def show_confirmed(self, card: Card) -> None:
+        """Take the buttons of an outline away: it is being made."""
+        t = texts(card.locale or "")
+        style = self._styles.name(card.options.style, t.locale)
+        await self._stage.show(card, "outline", views.confirmed_outline(t, card, style))
+
+    async def show_failed(self, card: Card) -> None:
+        """Say that an outline did not work out."""
+        await self._stage.show(card, "outline", views.failed_outline(texts(card.locale or ""), card))
+
+    async def show_discarded(self, card: Card) -> None:
+        """Leave a line where an outline was."""
+        await self._stage.show(card, "outline", views.Screen(texts(card.locale or "")("outline.discarded")))
+
+    async def show_again(self, card: Card) -> None:
+        """Put back what the message of an outline said."""
+        await (self.show_failed(card) if card.phase == "failed" else self.show_outline(card))
+
+    async def _outline_ready(self, item: OutboxItem) -> None:
+        card = await self._card(item)
+        if card and card.phase == "outlined":
+            await self.show_outline(card)
+
+    async def _outline_failed(self, item: OutboxItem) -> None:
+        card = await self._card(item)
+        if card and card.phase == "failed":
+            await self.show_failed(card)
+
+    async def _delivered(self, item: OutboxItem) -> None:
+        if card := await self._card(item):
+            await self._stage.remove(card, "progress")
+            await self._stage.put_last(card, "control", views.delivered(texts(card.locale or ""), card))
+
+    async def _refunded(self, item: OutboxItem) -> None:
+        if card := await self._card(item):
+            reason, back = str(item.payload.get("reason") or ""), int(item.payload.get("credits") or 0)
+            screen = views.refunded(texts(card.locale or ""), card, reason, back)
+            await self._stage.remove(card, "progress")
+            await self._stage.put_last(card, "control", screen)
+
+    async def _ask(self, item: OutboxItem) -> None:
+        card = await self._card(item)
+        if card and card.money == "delivery_unknown":
+            await self._stage.remove(card, "progress")
+            await self._stage.put_last(card, "control", views.ask_arrival(texts(card.locale or ""), card))
+
+    async def _card(self, item: OutboxItem) -> Card | None:
+        return await self._store.card(UUID(item.payload["request_id"]))
+
+
+class Dispatch:
+    """Starts the runs that confirmed requests and wanted outlines wait for."""
+
+    def __init__(self, store: Store, dagster: DagsterClient) -> None:
+        self._store = store
+        self._dagster = dagster
+
+    async def run(self, item: OutboxItem) -> None:
+        """Start the run of one dispatch row.
+
+        Raises:
+            DagsterUnavailableError: try again later.
+            PermanentError: the row names no job of ours.
+        """
+        job = str(item.payload.get("job") or "carousel")
+        if job not in JOBS:
+            raise PermanentError(f"outbox row {item.id} names the unknown job {job!r}")
+        request = UUID(item.payload["request_id"])
+        card = await self._store.card(request)
+        await self._dagster.dispatch(str(request), job, item.dedupe_key, card.user_id if card else None)

@@ -1,0 +1,222 @@
+"""What a message says: pure functions from what is known to a screen. Nothing here talks to Telegram or to a database.
+
+Every screen that has to do with credits says what happens to them.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from aiogram.types import InlineKeyboardMarkup, ReplyKeyboardMarkup
+
+from bot import keyboards
+from bot.models import Balance, Card, Operation, Queue
+from bot.texts import Html, Texts
+from carousel_pipeline.requests import MAX_SOURCE, SourceError, SourceRefusal
+
+_HEADING: Final = 90
+_START: Final = 110
+_TITLE: Final = 40
+_SIGNS: Final = MappingProxyType({1: "+", 0: "", -1: "−"})  # noqa: RUF001 (a minus sign, as wide as the plus)
+_MARKUP: Final = re.compile(r"\*\*|==|^\s*(?:[-•]|\d+[.)])\s+", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One message.
+
+    Attributes:
+        text: Telegram HTML, at most 4,096 characters without its tags.
+        keyboard: the buttons under it, or where the letters would be.
+    """
+
+    text: str
+    keyboard: InlineKeyboardMarkup | ReplyKeyboardMarkup | None = None
+
+    @property
+    def inline(self) -> InlineKeyboardMarkup | None:
+        """The buttons under the message; an edit can have no others."""
+        return self.keyboard if isinstance(self.keyboard, InlineKeyboardMarkup) else None
+
+
+def start(t: Texts, name: str, balance: Balance, *, gift: bool, demo: bool) -> Screen:
+    """Return the first screen; `gift` when the welcome credits were given just now."""
+    money = t.count("start.gift" if gift else "start.balance", balance.available)
+    return Screen(_paragraphs(t("start.hello", name=name), money, t("demo.note") if demo else None), keyboards.menu(t))
+
+
+def ask_source(t: Texts) -> Screen:
+    """Return the invitation to write."""
+    return Screen(t("new.ask", limit=number(MAX_SOURCE)), keyboards.menu(t))
+
+
+def outline(t: Texts, card: Card, style: str, *, demo: bool) -> Screen:
+    """Return an outline that waits for a decision; `style` is the style's name."""
+    price = card.price or 0
+    key = "outline.price" if card.available >= price else "outline.short"
+    money = t.count(key, price, available=card.available, after=card.available - price)
+    notes = _paragraphs(_lines(_choices(t, card, style), money), t("outline.free"), t("demo.note") if demo else None)
+    return Screen(_paragraphs(_slides(t, card), notes), keyboards.outline(t, card))
+
+
+def confirmed_outline(t: Texts, card: Card, style: str) -> Screen:
+    """Return an outline that is being made: the same words without buttons."""
+    money = t.count("outline.confirmed", card.price or 0)
+    return Screen(_paragraphs(_slides(t, card), _lines(_choices(t, card, style), money)))
+
+
+def failed_outline(t: Texts, card: Card) -> Screen:
+    """Return the end of an outline that could not be written."""
+    reason = t.pick("outline_reason", outline_reason(card.failure))
+    return Screen(t("outline.failed", reason=reason), keyboards.failed_outline(t, card.id))
+
+
+def outline_reason(failure: str | None) -> str:
+    """Return which of our explanations fits the pipeline's reason."""
+    return failure if failure in {"refused", "timeout"} else "other"
+
+
+def progress(t: Texts, card: Card, queue: Queue) -> Screen:
+    """Return how far a confirmed carousel is."""
+    step, done, total = card.step or "queued", card.done or 0, card.total or 0
+    rows: list[Html] = []
+    if step == "queued":
+        rows = [t.count("progress.ahead", queue.ahead) if queue.ahead else t("progress.next")]
+        if queue.usual_s is not None:
+            rows.append(t.count("progress.estimate", _tidy(queue.usual_s * (queue.ahead + 1))))
+    else:
+        rows = [t("progress.copy")]
+        rows.append(
+            t("progress.pictures", done=done, total=total) if step == "pictures" else t("progress.pictures_done")
+        )
+        if step == "rendering":
+            rows.append(t("progress.rendering", done=done, total=total))
+        if step == "sending":
+            rows += [t("progress.rendering_done"), t("progress.sending")]
+    held = t.count("progress.held", card.price) if card.price else None
+    keyboard = None if step == "sending" else keyboards.progress(t, card.id)
+    return Screen(_paragraphs(_lines(t("progress.title"), *rows), held), keyboard)
+
+
+def delivered(t: Texts, card: Card) -> Screen:
+    """Return the control message under an album: what it cost, what came back, what can be done with it."""
+    charged = card.charged or 0
+    back = (card.price or 0) - charged
+    money = (
+        t.count("done.charged", charged, available=card.available)
+        if charged
+        else t("done.free", available=card.available)
+    )
+    partly = t.count("done.returned", back) if charged and back > 0 else None
+    return Screen(_paragraphs(_lines(money, partly), t("done.hint")), keyboards.control(t, card.id))
+
+
+def refunded(t: Texts, card: Card, reason: str, credits_back: int) -> Screen:
+    """Return what failed and what came back."""
+    money = (
+        t.count("refund.back", credits_back, available=card.available)
+        if credits_back
+        else t("refund.nothing", available=card.available)
+    )
+    return Screen(_paragraphs(t.pick("refund", refund_reason(reason)), money), keyboards.refunded(t, card.id))
+
+
+def refund_reason(reason: str) -> str:
+    """Return which of our explanations fits the ledger's reason."""
+    words = reason.lower()
+    for ours, signs in (
+        ("cancelled", ("cancel",)),
+        ("timeout", ("timeout", "deadline", "expired", "stale")),
+        ("blocked", ("blocked", "forbidden")),
+    ):
+        if any(sign in words for sign in signs):
+            return ours
+    return "other"
+
+
+def ask_arrival(t: Texts, card: Card) -> Screen:
+    """Return the question whether an album arrived."""
+    return Screen(t.count("ask.text", card.price or 0), keyboards.in_doubt(t, card.id))
+
+
+def no_credits(t: Texts, price: int, available: int) -> Html:
+    """Return what is missing, for a message or an alert."""
+    return t.count("credits.short", price, available=available)
+
+
+def source_refusal(t: Texts, error: SourceError) -> Html:
+    """Return why a text cannot become a carousel."""
+    if error.refusal is SourceRefusal.TOO_LONG:
+        return t.count("refusal.too_long", error.length, limit=number(MAX_SOURCE))
+    return t.pick("refusal", error.refusal.value)
+
+
+def balance(t: Texts, now: Balance, operations: list[Operation]) -> Screen:
+    """Return the balance and the last operations with the carousel they belong to."""
+    held = t.count("balance.held", now.held) if now.held else None
+    rows = [_operation(t, operation) for operation in operations]
+    last = _lines(t("balance.last"), *rows) if rows else None
+    text = _paragraphs(_lines(t.count("balance.available", now.available), held), last, t("balance.rule"))
+    return Screen(text, keyboards.menu(t))
+
+
+def plain(text: Html) -> str:
+    """Return a text for where Telegram takes no HTML, such as an alert; at most 200 characters."""
+    return re.sub(r"<[^>]+>", "", text).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")[:200]
+
+
+def words(marked: str, limit: int) -> str:
+    """Return a slide's text without its markup, in one line of at most `limit` characters."""
+    line = " ".join(_MARKUP.sub("", marked).split())
+    return line if len(line) <= limit else f"{line[: limit - 1].rsplit(' ', 1)[0].rstrip(' ,;:—–-')}…"
+
+
+def _slides(t: Texts, card: Card) -> Html:
+    if card.deck is None:
+        return Html("")
+    slides = card.deck.slides
+    title = t.count("outline.title", len(slides), language=t.language(card.deck.language))
+    rows = []
+    for number, slide in enumerate(slides, 1):
+        heading, start_ = words(slide.heading, _HEADING), words(slide.body, _START)
+        rows.append(
+            t("outline.slide", number=number, heading=heading, start=start_)
+            if start_
+            else t("outline.heading", number=number, heading=heading)
+        )
+    return _paragraphs(title, Html("\n".join(rows)))
+
+
+def _choices(t: Texts, card: Card, style: str) -> Html:
+    return t("outline.choices", style=style, size=t.pick("size", card.options.ratio))
+
+
+def _operation(t: Texts, operation: Operation) -> Html:
+    values: dict[str, str | int] = {
+        "sign": _SIGNS[operation.direction],
+        "amount": operation.amount,
+        "what": t.pick("operation", operation.kind),
+        "date": operation.at.strftime("%d.%m"),
+    }
+    if operation.title:
+        return t("balance.row_title", title=words(operation.title, _TITLE), **values)
+    return t("balance.row", **values)
+
+
+def _tidy(seconds: float) -> int:
+    return max(5, math.ceil(seconds / 5) * 5)
+
+
+def number(value: int) -> str:
+    """Return a number with thin groups of thousands, as both languages read it."""
+    return f"{value:,}".replace(",", " ")
+
+
+def _paragraphs(*parts: str | None) -> Html:
+    return Html("\n\n".join(part for part in parts if part))
+
+
+def _lines(*parts: str | None) -> Html:
+    return Html("\n".join(part for part in parts if part))
