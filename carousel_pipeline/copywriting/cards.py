@@ -30,6 +30,7 @@ from carousel_pipeline.copywriting.ranking import Sentence
 from carousel_pipeline.requests import MAX_SLIDES, MIN_SLIDES, Options
 
 _SECOND_LINE = 22
+_FEWEST_WORDS = 3
 _RECAP = 3
 
 
@@ -106,12 +107,11 @@ def _hook(said: Sequence[Sentence], language: Language) -> int:
         text = said[place].text
         won = headline(lighten(text, language, alone=True), language).quality
         length = weight_of(text)
-        asks = 0.25 if text.rstrip('»"”').endswith("?") and length > 3 else 0.0  # noqa: PLR2004 - "What?" hooks nobody
+        asks = 0.25 if text.rstrip('»"”').endswith("?") and length > _FEWEST_WORDS else 0.0
         counted = 0.12 if said[place].counted and not place else 0.0
         leaning = 0.6 if place and language.leans_back(text) else 0.0
-        return (
-            0.6 * won + asks + counted - leaning + 0.2 * said[place].weight - 0.3 * place - (0.3 if length <= 3 else 0)
-        )  # noqa: PLR2004
+        curt = 0.3 if length <= _FEWEST_WORDS else 0.0
+        return 0.6 * won + asks + counted + 0.2 * said[place].weight - leaning - curt - 0.3 * place
 
     return max(range(len(said)), key=pull)
 

@@ -1,7 +1,7 @@
 """A text as an editor sees it: headings, paragraphs, list items, verse, and sentences in them.
 
-Only marks are taken away here, never words: links' addresses, emphasis that a slide cannot show, list bullets. With `verbatim` not
-even those of the user's own punctuation.
+Only marks are taken away here, never words: links' addresses, emphasis that a slide cannot show, list bullets. With `verbatim`
+addresses and emphasis stay too.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ _RULE = regex.compile(r"^\s*(?:[-*_=—–•·]\s*){3,}$")
 _HASHES = regex.compile(r"^\s{0,3}#{1,6}\s+(?P<text>.*?)\s*#*$")
 _ALL_BOLD = regex.compile(r"^\s*\*\*(?P<text>[^*]+)\*\*\s*:?\s*$")
 _BULLET = regex.compile(
-    r"^\s*(?:[-*+•·▪◦‣⁃●○■□➤➜→✓]\s+|(?P<picture>(?=\p{Extended_Pictographic})\X)\s*|(?P<dash>[–—])\s+"
+    r"^\s*(?:[-*+•·▪◦‣\u2043●○■□➤➜→✓]\s+|(?P<picture>(?=\p{Extended_Pictographic})\X)\s*|(?P<dash>[–—])\s+"
     r"|(?P<number>\(?\d{1,2}[.)]|[①-⑳]|\d\uFE0F?\u20E3)\s+)(?P<text>\S.*)$"
 )
 _DASHED = regex.compile(r"^\s*[–—]\s")
@@ -48,15 +48,15 @@ _UNDERLINE = regex.compile(r"\s*(?:={2,}|-{2,})\s*")
 _QUOTE = regex.compile(r"^\s*>+\s?")
 _TABLE = regex.compile(r"^\s*\|(?P<cells>.+)\|\s*$")
 _TABLE_RULE = regex.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*$")
-_END = regex.compile(r"""[.!?…。！？؟۔।]["'»”’)\]]*$""")
-_SOFT_END = regex.compile(r"[,;:，；：、–—-]$")
+_END = regex.compile(r"""[.!?…。\uff01\uff1f؟\u06d4।]["'»”’)\]]*$""")
+_SOFT_END = regex.compile(r"[,;:\uff0c\uff1b\uff1a、–—-]$")
 
 _IMAGE = regex.compile(r"!\[[^\]]*\]\([^)]*\)")
-_LINK = regex.compile(r"\[([^\]]+)\]\([^)\s]+\)")
-_URL = regex.compile(r"(?:https?://|www\.)[^\s<>()«»]+[^\s<>()«».,;:!?…]", regex.IGNORECASE)
+_LINK = regex.compile(r"(?<!\w)\[([^\]]+)\]\([^)\s]+\)(?!\w)")
+_URL = regex.compile(r"(?<!\w)(?:https?://|www\.)[^\s<>()«»]+[^\s<>()«».,;:!?…]", regex.IGNORECASE)
 _UNDERLINED = regex.compile(r"(?<!\w)__(?=\S)(.+?)(?<=\S)__(?!\w)")
 _ITALIC = regex.compile(r"(?<![\w*])[*_](?=\S)([^*_]+?)(?<=\S)[*_](?![\w*])")
-_STRUCK = regex.compile(r"~~(?=\S)(.+?)(?<=\S)~~")
+_STRUCK = regex.compile(r"(?<!\w)~~(?=\S)(.+?)(?<=\S)~~(?!\w)")
 _HOLLOW = regex.compile(r"\(\s*\)|\[\s*\]")
 _SPACE = regex.compile(r"[^\S\n]+")
 
@@ -66,16 +66,34 @@ _VERSE_LINES = 3
 _VERSE_WIDTH = 48
 
 
+def without(text: str, *marks: str) -> str:
+    """Return `text` without `marks`; what they alone kept apart stays apart, or two numbers would become one."""
+    for mark in marks:
+        if mark in text:
+            text = regex.sub(rf"(?<=\w){regex.escape(mark)}(?=\w)", " ", text).replace(mark, "")
+    return text
+
+
+def places_to_break(text: str) -> list[int]:
+    """Return where a line may break: at spaces, or, where a script has none, between graphemes but never inside a number."""
+    spaces = [match.start() for match in regex.finditer(r"\s+", text) if match.start()]
+    if spaces:
+        return spaces
+    ends = [match.end() for match in regex.finditer(r"\X", text)]
+    return [at for at in ends[:-1] if not regex.match(r"[\d.,]{2}", text[at - 1 : at + 1])]
+
+
 def tidy(line: str, *, verbatim: bool = False) -> str:
     """Return `line` without marks that a slide cannot show; `**bold**` and `==marker==` stay."""
     text = line
     if not verbatim:
-        text = _LINK.sub(r"\1", _IMAGE.sub("", text))
+        text = _LINK.sub(r"\1", _IMAGE.sub(" ", text))
         bare = _URL.sub("", text)
         if bare != text and (bare.rstrip().endswith(":") or not bare.strip(" .,;:—–-")):
             return ""  # a label without its link says nothing
-        text = _HOLLOW.sub("", bare)
-        text = _STRUCK.sub(r"\1", _UNDERLINED.sub(r"**\1**", text)).replace("`", "")
+        text = _HOLLOW.sub(" ", bare)
+        text = _STRUCK.sub(r"\1", _UNDERLINED.sub(r"**\1**", text))
+        text = without(text, "`")
         text = _ITALIC.sub(r"\1", text)
     return _SPACE.sub(" ", text).strip()
 
@@ -198,30 +216,31 @@ def _unwrapped(lines: list[str]) -> list[str]:
     return joined
 
 
-_BREAK = regex.compile(r"""(?:[.!?…؟۔।]+["'»”’)\]]*\s+|[。！？]+[」』”）]*\s*|\n)""")
+_BREAK = regex.compile(r"""(?:[.!?…؟\u06d4।]+["'»”’)\]]*\s+|[。\uff01\uff1f]+[」』”\uff09]*\s*|\n)""")
 _INITIAL = regex.compile(r"(?:^|[\s(«\"“])\p{Lu}\.$")
 _WORDS = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}'’\-]*")
 _WIDE = regex.compile(r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]")
 
 
 def sentences(text: str, language: Language) -> list[str]:
-    """Return the sentences of `text`; abbreviations, initials and decimal numbers end none."""
+    """Return the sentences of `text`, each with a word in it; abbreviations, initials and decimal numbers end none."""
     found: list[str] = []
     start = 0
     for match in _BREAK.finditer(text):
         before = text[start : match.end()].rstrip()
-        if _goes_on(before, text[match.end() :], language):
-            continue
-        if before:
+        if _WORDS.search(before) and not _goes_on(before, text[match.end() :], language):
             found.append(before)
-        start = match.end()
-    if rest := text[start:].strip():
+            start = match.end()
+    rest = text[start:].strip()
+    if found and not _WORDS.search(rest):
+        found[-1] = f"{found[-1]} {rest}".rstrip()
+    elif rest:
         found.append(rest)
     return found
 
 
 def _goes_on(before: str, after: str, language: Language) -> bool:
-    if not after or before.endswith(("。", "！", "？")):
+    if not after or before.endswith(("。", "\uff01", "\uff1f")):
         return False
     opening = after.lstrip("«\"“'(—–- ")[:1]
     if opening.islower():

@@ -111,7 +111,7 @@ class Language(BaseModel):
     def clause(self) -> re.Pattern[str]:
         """Matches the place after a comma where a new clause begins."""
         words = "|".join(map(re.escape, sorted(self.joiners, key=len, reverse=True)))
-        return re.compile(rf",\s+(?=(?:{words})(?!\w))" if words else r"[,，、]\s*(?=\w)", re.IGNORECASE)
+        return re.compile(rf",\s+(?=(?:{words})(?!\w))" if words else r"[,\uff0c、]\s*(?=\w)", re.IGNORECASE)
 
     def leans_back(self, text: str) -> bool:
         """Return whether the sentence opens with a word that points at something said before."""

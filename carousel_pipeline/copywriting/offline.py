@@ -1,9 +1,10 @@
 """A writer without a model: the no-key default, and the fallback when a provider is down. Same brief, same deck.
 
-It says nothing that the text does not say. Its own words come from the language's file alone: a closing card, a caption's question
-and, where a text is shorter than the deck asked for, cards that ask and state nothing. What it cannot do offline it leaves undone
-and shows: it does not translate (`deck.language` tells the truth); a tone changes the closing words only; a structure that the
-text does not have is not pretended (`deck.structure` tells the truth), it only prefers the sentences that come closest to it.
+It says nothing that the text does not say. Its own words come from the language's file alone: a closing card, a caption's
+question and, where a text is shorter than the deck asked for, cards that ask and state nothing. What it cannot do offline it
+leaves undone and shows: it does not translate (`deck.language` tells the truth); a tone changes the closing words only; a
+structure that the text does not have is not pretended (`deck.structure` tells the truth), it only prefers the sentences that
+come closest to it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The plan behind a text: its title, its ideas in their order, its last word. Decides what kind of text it is, changes no word."""
+"""The plan behind a text: its title, its ideas in order, its last word. Decides what kind of text it is, changes no word."""
 
 import dataclasses
 import itertools
@@ -126,7 +126,8 @@ def _label(language: Language, cue: Cue) -> regex.Pattern[str]:
 
 def _pairs(title: str | None, parts: list[_Part], language: Language) -> Outline | None:
     """Myths with their facts, questions with their answers, each named as such by the writer."""
-    for structure, one, other in (("myth_fact", "myth", "fact"), ("questions", "question", "answer")):
+    kinds: tuple[tuple[Structure, Cue, Cue], ...] = (("myth_fact", "myth", "fact"), ("questions", "question", "answer"))
+    for structure, one, other in kinds:
         first, second = _label(language, one), _label(language, other)
         flat = [sentence for part in parts for sentence in part.sentences]
         if sum(bool(first.match(s.text)) for s in flat) < _FEW_PAIRS or not any(second.match(s.text) for s in flat):
@@ -144,7 +145,7 @@ def _pairs(title: str | None, parts: list[_Part], language: Language) -> Outline
             else:
                 lede.append(sentence)
         ideas = tuple(Idea(tuple(rest), heading=heading) for heading, rest in pairs)
-        return Outline(title, tuple(lede), ideas, (), "myth_fact" if structure == "myth_fact" else "questions")
+        return Outline(title, tuple(lede), ideas, (), structure)
     return None
 
 
@@ -153,32 +154,32 @@ def _items(title: str | None, parts: list[_Part], language: Language) -> Outline
     places = [number for number, part in enumerate(parts) if part.kind == "item"]
     headings = sum(part.kind == "heading" for part in parts)
     share = sum(len(parts[place].text) for place in places) / max(1, sum(len(part.text) for part in parts))
-    if len(places) < _FEW_ITEMS or headings > 1 or (share < 0.35 and not _explained(parts, places)):  # noqa: PLR2004 - a third is a list
+    if len(places) < _FEW_ITEMS or headings > 1 or (share < 0.35 and not _explained(places)):  # noqa: PLR2004 - a third is a list
         return None
     ideas: list[Idea] = []
     for place, following in zip(places, [*places[1:], None], strict=True):
         own = parts[place].sentences
         if following is not None:
             own += tuple(s for part in parts[place + 1 : following] for s in part.sentences)
-        elif _explained(parts, places) and place + 1 < len(parts):
+        elif _explained(places) and place + 1 < len(parts):
             own += parts[place + 1].sentences
         ideas.append(Idea(own, item=True))
-    tail = places[-1] + (2 if _explained(parts, places) else 1)
+    tail = places[-1] + (2 if _explained(places) else 1)
     before = parts[: places[0]]
     lede = tuple(s for part in before for s in part.sentences)
     if title is None and lede and before[-1].kind == "heading":
         title, lede = before[-1].text.rstrip(" :"), tuple(s for part in before[:-1] for s in part.sentences)
     ordered = sum(parts[place].ordered for place in places) > len(places) / 2
-    guide = (
-        ordered and (language.hears("step", title or "") or not title) or language.hears("step", parts[places[0]].text)
+    guide = (ordered and (language.hears("step", title or "") or not title)) or language.hears(
+        "step", parts[places[0]].text
     )
     close = tuple(s for part in parts[tail:] for s in part.sentences)
     return Outline(title, lede, tuple(ideas), close, "how_to" if guide else "list")
 
 
-def _explained(parts: list[_Part], places: list[int]) -> bool:
+def _explained(places: list[int]) -> bool:
     """Return whether most items are followed by a paragraph of their own."""
-    gaps = [b - a > 1 for a, b in zip(places, places[1:], strict=False)]
+    gaps = [b - a > 1 for a, b in itertools.pairwise(places)]
     return bool(gaps) and sum(gaps) > len(gaps) / 2
 
 
@@ -279,9 +280,7 @@ def fit(ideas: Sequence[Idea], slots: int) -> list[Idea]:
 
 
 def _splits(idea: Idea) -> bool:
-    return (
-        len(idea.sentences) > (1 if idea.heading else 1) or len(idea.points) > 1 or bool(idea.points and idea.sentences)
-    )
+    return len(idea.sentences) > 1 or len(idea.points) > 1 or bool(idea.points and idea.sentences)
 
 
 def _halves(idea: Idea) -> list[Idea]:
@@ -315,7 +314,7 @@ def segments(said: Sequence[Sentence], count: int) -> list[tuple[Sentence, ...]]
     lengths = np.array([sum(weight_of(s.text) for s in atom) for atom in atoms])
     ends = np.concatenate([[0.0], np.cumsum(lengths)])
     wanted = ends[-1] / count
-    breaks = np.array([0.0] + [_bond(a[-1], b[0]) for a, b in zip(atoms, atoms[1:], strict=False)] + [0.0])
+    breaks = np.array([0.0] + [_bond(a[-1], b[0]) for a, b in itertools.pairwise(atoms)] + [0.0])
     cost = ((ends[None, :] - ends[:, None]) / wanted - 1) ** 2 + breaks[None, :]
     cost[np.tril_indices(len(ends))] = np.inf
     best = cost[0].copy()
@@ -329,7 +328,7 @@ def segments(said: Sequence[Sentence], count: int) -> list[tuple[Sentence, ...]]
         cuts.append(int(step[cuts[-1]]))
     cuts.append(0)
     cuts.reverse()
-    return [tuple(s for atom in atoms[a:b] for s in atom) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [tuple(s for atom in atoms[a:b] for s in atom) for a, b in itertools.pairwise(cuts)]
 
 
 def _bond(before: Sentence, after: Sentence) -> float:

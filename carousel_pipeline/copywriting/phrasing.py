@@ -1,7 +1,7 @@
 """Headings and bodies out of whole sentences: shortened by leaving out, never by rewording.
 
-What may go: an opening connector whose sentence before is not on the slide, a remark in round brackets, footnote marks. What may not:
-a condition, a negation, a figure, a "but". So a sentence is never cut at a comma; it is split over heading and body instead.
+What may go: an opening connector whose sentence before is not on the slide, a remark in round brackets, footnote marks. What may
+not: a condition, a negation, a figure, a "but". So a sentence is never cut at a comma; it is split over heading and body instead.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import regex
 
-from carousel_pipeline.copywriting.document import weight_of, words
+from carousel_pipeline.copywriting.document import places_to_break, weight_of, without, words
 from carousel_pipeline.copywriting.language import Language
 from carousel_pipeline.copywriting.ranking import Sentence
 
@@ -19,14 +19,20 @@ BODY_WORDS = 32
 MAX_HEADING = 140
 MAX_BODY = 600
 POINTS = 5
+_TWO_LINES = 80
+_THREE_LINES = 110
+# Fewer words than this explain nothing and label at best.
+_FEW_WORDS = 3
+_NAME_WORDS = 7
+_SPLITTABLE_WORDS = 45
 
-_BRACKETS = regex.compile(r"\s*\((?![^)]*\d)[^()]{1,160}\)")
-_FOOTNOTE = regex.compile(r"\s*\[(?:\d{1,3}|\p{L})\]")
+_BRACKETS = regex.compile(r"\s*\((?![^)]*\d)[^()]{1,160}\)(?!\w)")
+_FOOTNOTE = regex.compile(r"\s*\[(?:\d{1,3}|\p{L})\](?!\w)")
 _LEAD = regex.compile(
     r"^(?P<lead>(?:\*\*)?[^:.!?;—–]{2,70}?(?:\*\*)?)(?P<mark>:|\s[—–-])\s+(?P<rest>\S.+)$", regex.DOTALL
 )
 _BOLD_LEAD = regex.compile(r"^\*\*(?P<lead>[^*]{2,80})\*\*\s*[:.—–-]?\s*(?P<rest>\S.*)$", regex.DOTALL)
-_QUOTED = regex.compile(r"""[«"“„'‘—–]""")
+_QUOTED = regex.compile(r"""[«"“„'\u2018—–]""")
 _NOTABLE = regex.compile(
     r"(?<![\w.,–—-])(?:[$€£₽¥]\s?\d[\d\s\u00a0.,–-]*(?:\s?(?:million|billion|млн|млрд))?"
     r"|\d[\d\s\u00a0.,–-]*(?:\s?(?:%|[€£₽¥]|(?:тыс|млн|млрд)(?!\w)|(?:million|billion|percent|процент\p{L}*)))+)"
@@ -50,17 +56,15 @@ class Headline:
 
 def plain(text: str) -> str:
     """Return `text` without `**` and `==` marks."""
-    return text.replace("**", "").replace("==", "")
+    return without(text, "**", "==")
 
 
 def capital(text: str) -> str:
     """Return `text` with its first letter in upper case."""
-    for place, letter in enumerate(text):
-        if letter.isalpha():
-            return text[:place] + letter.upper() + text[place + 1 :]
-        if letter.isdigit():
-            break
-    return text
+    first = regex.search(r"[\p{L}\p{N}]", text)
+    if first is None or len(first[0].upper()) != 1:
+        return text
+    return text[: first.start()] + first[0].upper() + text[first.end() :]
 
 
 def lighten(text: str, language: Language, *, alone: bool) -> str:
@@ -69,7 +73,7 @@ def lighten(text: str, language: Language, *, alone: bool) -> str:
     if alone:
         for _ in range(2):
             shorter = language.connector.sub("", light, count=1)
-            if shorter == light or weight_of(shorter) < 3:  # noqa: PLR2004 - fewer words say nothing
+            if shorter == light or weight_of(shorter) < _FEW_WORDS:
                 break
             light = capital(shorter)
     return light
@@ -77,9 +81,9 @@ def lighten(text: str, language: Language, *, alone: bool) -> str:
 
 def as_heading(text: str) -> str:
     """Return `text` as a heading: no full stop at its end, no quotes left open, at most `MAX_HEADING` characters."""
-    head = balanced(text.strip())
+    head = balanced(text.strip()) or text.strip()
     if not head.endswith(("...", "…")):
-        head = regex.sub(r"(?<=\S)[.,;:。，]+((?:\*\*)?)$", r"\1", head)
+        head = regex.sub(r"(?<=\S)[.,;:。\uff0c]+((?:\*\*)?)$", r"\1", head)
     return clipped(head, MAX_HEADING)
 
 
@@ -88,13 +92,14 @@ def headline(said: str, language: Language, longest: float = LONG_HEADING_WORDS)
     text = said.strip()
     length = weight_of(text)
     lead = _BOLD_LEAD.match(text) or _LEAD.match(text)
-    if lead and _names(lead["lead"], language) and not _QUOTED.match(lead["rest"]) and weight_of(lead["rest"]) >= 3:  # noqa: PLR2004 - less is no explanation
+    explained = lead and not _QUOTED.match(lead["rest"]) and weight_of(lead["rest"]) >= _FEW_WORDS
+    if lead and explained and _names(lead["lead"], language):
         return Headline(as_heading(plain(lead["lead"])), capital(lead["rest"].strip()), 0.95)
-    if length <= HEADING_WORDS and len(text) <= 80:  # noqa: PLR2004 - two lines
-        return Headline(as_heading(text), "", 1.0 if length >= 3 else 0.8)  # noqa: PLR2004 - two words are a label
+    if length <= HEADING_WORDS and len(text) <= _TWO_LINES:
+        return Headline(as_heading(text), "", 1.0 if length >= _FEW_WORDS else 0.8)
     if split := _clauses(text, language):
         return split
-    if length <= longest and len(text) <= 110:  # noqa: PLR2004 - three lines
+    if length <= longest and len(text) <= _THREE_LINES:
         return Headline(as_heading(text), "", 0.55)
     return _broken(text, language)
 
@@ -103,18 +108,18 @@ def _names(lead: str, language: Language) -> bool:
     found = words(plain(lead))
     if language.subordinate(lead):
         return False
-    return 1 <= len(found) <= 7 and any(word.lower() not in language.stopwords for word in found)  # noqa: PLR2004 - a name, not a clause
+    return 1 <= len(found) <= _NAME_WORDS and any(word.lower() not in language.stopwords for word in found)
 
 
 def _clauses(text: str, language: Language) -> Headline | None:
-    if weight_of(text) > 45:  # noqa: PLR2004 - the rest would not fit a body
+    if weight_of(text) > _SPLITTABLE_WORDS:
         return None
     places = [match.span() for match in language.clause.finditer(text)]
-    if language.subordinate(text) and (comma := regex.search(r"(?:\s[—–]|[,，]\s[—–]|[,，])\s+", text)):
+    if language.subordinate(text) and (comma := regex.search(r"(?:\s[—–]|[,\uff0c]\s[—–]|[,\uff0c])\s+", text)):
         places = [comma.span()]
     for start, end in places:
         first, rest = text[:start], text[end:]
-        if 3 <= weight_of(first) <= HEADING_WORDS and weight_of(rest) >= 2 and _closed(first):  # noqa: PLR2004 - both halves say something
+        if _FEW_WORDS <= weight_of(first) <= HEADING_WORDS and weight_of(rest) >= _FEW_WORDS - 1 and _closed(first):
             return Headline(f"{first}…", f"…{rest}", 0.7)
     return None
 
@@ -129,14 +134,16 @@ def _closed(text: str) -> bool:
 
 def _broken(text: str, language: Language) -> Headline:
     """Break a long sentence after about seven words; the body goes on where the heading stopped."""
-    spaces = [match.start() for match in regex.finditer(r"\s+", text)] or list(range(8, len(text), 8))
+    spaces = places_to_break(text[: 2 * MAX_HEADING])
     good = [
         at
         for at in spaces
-        if 4 <= weight_of(text[:at]) <= HEADING_WORDS and len(text[:at]) <= 80 and _closed(text[:at])
-    ]  # noqa: PLR2004
+        if _FEW_WORDS < weight_of(text[:at]) <= HEADING_WORDS and len(text[:at]) <= _TWO_LINES and _closed(text[:at])
+    ]
     if not good:
-        at = next((place for place in reversed(spaces) if place <= 80), min(len(text), 60))  # noqa: PLR2004 - two lines
+        at = next((place for place in reversed(spaces) if place <= _TWO_LINES), None)
+        if at is None:
+            return Headline(as_heading(text), "", 0.1)
         return Headline(balanced(text[:at].rstrip(" ,;:—–-")) + "…", f"…{balanced(text[at:].strip())}", 0.1)
     at = max(good, key=lambda place: (_pause(text, place, language), place))
     return Headline(text[:at].rstrip(" ,;:—–-") + "…", f"…{text[at:].strip(' —–-')}", 0.3)
@@ -237,10 +244,10 @@ def balanced(text: str) -> str:
     """Return `text` without emphasis marks, brackets or quotes that were opened or closed only once."""
     for mark in ("**", "==", '"'):
         if text.count(mark) % 2:
-            text = text.replace(mark, "")
+            text = without(text, mark)
     for opening, closing in ("()", "«»", "“”", "[]"):
         if text.count(opening) != text.count(closing):
-            text = text.replace(opening, "").replace(closing, "")
+            text = without(text, opening, closing)
     return text.strip()
 
 
@@ -248,9 +255,10 @@ def clipped(text: str, limit: int) -> str:
     """Return `text` within `limit` characters, cut after a word and marked with an ellipsis."""
     if len(text) <= limit:
         return text
-    cut = text[: limit - 1]
-    space = max(cut.rfind(" "), cut.rfind("\n"))
-    return balanced((cut[:space] if space > limit // 2 else cut).rstrip(" ,;:—–-")) + "…"
+    at = max((place for place in places_to_break(text[:limit]) if place < limit), default=0)
+    if at < limit // 2:
+        at = max((place for place in places_to_break(regex.sub(r"\s", "_", text[:limit])) if place < limit), default=0)
+    return balanced(text[:at].rstrip(" ,;:—–-")) + "…"
 
 
 def marked(text: str, mark: str) -> str:

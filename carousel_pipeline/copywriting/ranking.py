@@ -1,4 +1,4 @@
-"""Which sentences carry a text, and which words name its topic. Linear in the text's length, so 20,000 characters stay a blink."""
+"""Which sentences carry a text, and which words name its topic. Linear in the text's length: 20,000 characters stay a blink."""
 
 import functools
 from collections import Counter
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pymorphy3
+import pymorphy3  # type: ignore[import-untyped]  # ships no types
 import regex
-import snowballstemmer
+import snowballstemmer  # type: ignore[import-untyped]  # ships no types
 
 from carousel_pipeline.copywriting.document import Block, sentences, words
 from carousel_pipeline.copywriting.language import Language
@@ -66,8 +66,8 @@ def stems(text: str, language: Language) -> list[str]:
 def rank(blocks: Sequence[Block], language: Language) -> list[tuple[Sentence, ...]]:
     """Return the sentences of each block with their weights.
 
-    The weight is the degree of the sentence in the similarity graph of the whole text (as in LexRank, without its random walk): how
-    many idf-weighted stems it shares with all others. Very short and very long sentences are marked down.
+    The weight is the degree of the sentence in the similarity graph of the whole text (as in LexRank, without its random walk):
+    how many idf-weighted stems it shares with all others. Very short and very long sentences are marked down.
     """
     flat = [
         (number, text)
@@ -131,7 +131,7 @@ def _candidates(text: str, language: Language) -> list[str]:
     known = [
         word
         for word in plain
-        if len(word) >= _SHORTEST_KEYWORD
+        if _SHORTEST_KEYWORD <= len(word) <= _LONGEST_KEYWORD
         and word.lower() not in language.stopwords
         and not _NUMBER.search(word)
         and "-" not in word
@@ -154,5 +154,7 @@ def _noun(word: str) -> str | None:
         return word
     best = _morphology().parse(word)[0]
     return (
-        str(best.normal_form).replace("ё", "е") if best.tag.POS == "NOUN" and not _NAMES & best.tag.grammemes else None
+        str(best.normal_form).replace("\u0451", "\u0435")
+        if best.tag.POS == "NOUN" and not _NAMES & best.tag.grammemes
+        else None
     )

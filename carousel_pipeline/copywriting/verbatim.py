@@ -6,7 +6,7 @@ A text longer than its slides can hold keeps its weightiest sentences, each as i
 import dataclasses
 from collections.abc import Sequence
 
-from carousel_pipeline.copywriting.document import Block, weight_of
+from carousel_pipeline.copywriting.document import Block, places_to_break, weight_of
 from carousel_pipeline.copywriting.language import Card, Language
 from carousel_pipeline.copywriting.outline import segments
 from carousel_pipeline.copywriting.phrasing import (
@@ -25,6 +25,7 @@ _MARKS = ",;:—–.!?…"
 _WORDS_A_SLIDE = 38
 _MOST_WORDS = 75
 _SPLITTABLE_WORDS = 6
+_FEW_WORDS = 3
 
 
 def split_verbatim(blocks: Sequence[Block], language: Language, options: Options) -> list[Card]:
@@ -33,9 +34,10 @@ def split_verbatim(blocks: Sequence[Block], language: Language, options: Options
     slides = options.slides or _count(said)
     while len(said) < slides:
         place = max(range(len(said)), key=lambda i: weight_of(said[i].text))
-        if weight_of(said[place].text) < _SPLITTABLE_WORDS:
+        halves = _halved(said[place])
+        if weight_of(said[place].text) < _SPLITTABLE_WORDS or len(halves) == 1:
             break
-        said[place : place + 1] = _halved(said[place])
+        said[place : place + 1] = halves
     cards = [_card(_within(part, _MOST_WORDS)) for part in segments(said, slides)]
     return [*cards, *language.cards(options.structure)][:slides]
 
@@ -51,7 +53,8 @@ def _count(said: Sequence[Sentence]) -> int:
 
 def _within(part: Sequence[Sentence], limit: float) -> list[Sentence]:
     """Return the weightiest sentences within `limit` words, in order; at least one."""
-    room, chosen = limit, set()
+    room = limit
+    chosen: set[int] = set()
     for place in sorted(range(len(part)), key=lambda i: -part[i].weight - (0.3 if i == 0 else 0)):
         length = weight_of(part[place].text)
         if length <= room or not chosen:
@@ -64,18 +67,20 @@ def _halved(sentence: Sentence) -> list[Sentence]:
     """Cut a sentence near its middle, after a mark if there is one."""
     text = sentence.text
     middle = len(text) // 2
-    spaces = [at for at, letter in enumerate(text) if letter.isspace()] or [middle]
+    spaces = places_to_break(text)
     after = [at for at in spaces if text[at - 1] in _MARKS and abs(at - middle) < len(text) / 4]
+    if not spaces:
+        return [sentence]
     return _cut(sentence, min(after or spaces, key=lambda at: abs(at - middle)))
 
 
 def _opened(sentence: Sentence) -> list[Sentence]:
     """Cut a long first sentence where its heading should end: after a mark among the first words, else after about nine."""
     text = sentence.text
-    spaces = [at for at, letter in enumerate(text) if letter.isspace()] or list(range(8, len(text), 8))
-    near = [at for at in spaces if 3 <= weight_of(text[:at]) <= LONG_HEADING_WORDS and at <= MAX_HEADING]  # noqa: PLR2004 - two words are no heading
+    spaces = [at for at in places_to_break(text[: 2 * MAX_HEADING]) if at <= MAX_HEADING]
+    near = [at for at in spaces if _FEW_WORDS <= weight_of(text[:at]) <= LONG_HEADING_WORDS] or spaces[-1:]
     if not near:
-        return _cut(sentence, min(len(text) - 1, 60))
+        return [sentence]
     return _cut(sentence, next((at for at in near if text[at - 1] in _MARKS), near[min(6, len(near) - 1)]))
 
 
@@ -90,8 +95,8 @@ def _card(part: Sequence[Sentence]) -> Card:
         heading, verse = split_verse(first.text)
         return heading, clipped("\n".join([verse, *(sentence.text for sentence in rest)]).strip(), MAX_BODY)
     if weight_of(first.text) > LONG_HEADING_WORDS or len(first.text) > MAX_HEADING:
-        first, second = _opened(first)
-        rest = [second, *rest]
+        first, *second = _opened(first)
+        rest = [*second, *rest]
     lines: list[str] = []
     before = first
     for sentence in rest:

@@ -81,7 +81,7 @@ class Palette:
         return self.tints[index % len(self.tints)]
 
     def shade(self, amount: float) -> Floats:
-        """Return the ground, lighter on dark and darker on light grounds by `amount` of lightness; negative goes the other way."""
+        """Return the ground, lighter on dark and darker on light grounds by `amount`; negative goes the other way."""
         away = amount if self.dark else -amount
         return np.array([np.clip(self.ground[0] + away, 0, 1), self.ground[1], self.ground[2]], dtype=np.float32)
 
@@ -89,8 +89,8 @@ class Palette:
 def palette_of(colours: tuple[str, ...], reach: float = 0.26) -> Palette:
     """Return the palette of a style's hex colours, background first, accent last.
 
-    Colours that can only be ink (grey and far from the background in lightness) do not become tints. `reach` is how far, in OKLab
-    lightness, a tint may stray from the background.
+    Colours that can only be ink (grey and far from the background in lightness) do not become tints. `reach` is how far, in
+    OKLab lightness, a tint may stray from the background.
     """
     labs = [hex_to_oklab(colour) for colour in colours]
     ground, accent = labs[0], labs[-1]

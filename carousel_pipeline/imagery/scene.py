@@ -1,7 +1,7 @@
 """What every family of backgrounds is painted with: coordinates that run on through the whole deck, smooth noise, soft edges.
 
-One deck is one panorama. A pixel's `u` counts slides from the deck's left edge, so a wave that leaves one slide enters the next; all
-randomness comes from the deck's seed, never from the slide's, or the seams would show.
+One deck is one panorama. A pixel's `u` counts slides from the deck's left edge, so a wave that leaves one slide enters the next;
+all randomness comes from the deck's seed, never from the slide's, or the seams would show.
 """
 
 import hashlib

@@ -5,6 +5,9 @@ import numpy as np
 from carousel_pipeline.imagery.colour import Floats, mix
 from carousel_pipeline.imagery.scene import Curve, Field, Scene, smooth
 
+_LIGHTS = 30
+_FAINT_LIGHTS = 8
+
 
 def mesh(scene: Scene) -> Floats:
     """A gradient mesh: pools of colour that drift across the deck."""
@@ -87,8 +90,8 @@ def bokeh(scene: Scene) -> Floats:
     lab = np.array(lab)
     for cell in range(scene.index - 1, scene.index + 2):
         random = scene.random(f"lights {cell}")
-        for number in range(30):
-            _light(scene, lab, random, cell, faint=number < 8)
+        for number in range(_LIGHTS):
+            _light(scene, lab, random, cell, faint=number < _FAINT_LIGHTS)
     return scene.enlarge(lab)
 
 
