@@ -23,13 +23,13 @@ from dagster._serdes import deserialize_value, serialize_value
 from dagster._utils.log import configure_loggers
 
 from carousel_pipeline.run_workers.run_process import (
+    DEFINITIONS,
     PreloadError,
     RunProcessContext,
     await_fork_server,
     start_fork_server,
 )
 
-DEFINITIONS = "carousel_pipeline.definitions"
 _log = logging.getLogger("dagster.code_server")
 
 # A launch holds a worker until its run process answers, a sensor until its body returns.
@@ -66,6 +66,7 @@ class WarmApiServer(DagsterApiServer):
             hurry: when set, nobody waits for the runs to finish.
         """
         self.stopping = True
+        _log.info("stopping; running runs have %.0f s to finish", _FINISH_S)
         self.ShutdownServer(dagster_api_pb2.Empty(), None)
         hurry.wait(_FINISH_S)
         for run_id in self._running():
@@ -103,14 +104,15 @@ def serve(host: str, port: int, definitions: str = DEFINITIONS) -> None:
         loadable_target_origin=LoadableTargetOrigin(executable_path=sys.executable, module_name=definitions),
     )
     server = DagsterGrpcServer(terminated, servicer, _log, workers, host=host, port=port)
-    _use_warm_processes(servicer, run_processes)
+    use_warm_processes(servicer, run_processes)
     _stop_on_signals(servicer)
     _log.info("code server of %s listens on %s:%d in process %d", definitions, host, port, os.getpid())
     server.serve()  # type: ignore[no-untyped-call]  # Dagster's
     workers.shutdown()
 
 
-def _use_warm_processes(servicer: WarmApiServer, run_processes: RunProcessContext) -> None:
+def use_warm_processes(servicer: WarmApiServer, run_processes: RunProcessContext) -> None:
+    """Have the servicer fork its runs, or keep the stock way and say why."""
     try:
         await_fork_server(run_processes)
     except PreloadError as error:

@@ -10,9 +10,9 @@ import threading
 
 from dagster import Definitions
 
-from carousel_pipeline.run_workers.run_process import PRELOAD_DEFINITIONS
+from carousel_pipeline.run_workers.run_process import DEFINITIONS, PRELOAD_DEFINITIONS
 
-# What Dagster imports only when a run needs it, then what our own rooms use. A test watches that a run imports nothing more.
+# What Dagster and our assets import only when a run needs it. Tests watch that a run imports nothing more.
 MODULES = (
     "dagster._core.execution.plan.active",
     "dagster._core.executor.in_process",
@@ -26,6 +26,7 @@ MODULES = (
     "dagster._core.storage.sqlite_storage",
     "dagster._core.system_config.composite_descent",
     "dagster._core.utility_ops",
+    "dagster._core.workspace.autodiscovery",
     "dagster._grpc.impl",
     "dagster._utils.test.definitions",
     "psycopg2.extensions",
@@ -34,23 +35,26 @@ MODULES = (
     "carousel_pipeline.run_workers.coordinator",
     "carousel_pipeline.run_workers.launcher",
     "carousel_pipeline.run_workers.storage",
-    "psycopg",
-    "psycopg_pool",
-    "aiogram",
-    "PIL.Image",
-    "numpy",
-    "uharfbuzz",
+)
+ROOMS = (
+    "carousel_pipeline.assets.preview",
+    "carousel_pipeline.copywriting.choose",
+    "carousel_pipeline.delivery",
+    "carousel_pipeline.imagery.choose",
+    "carousel_pipeline.rendering",
+    "carousel_pipeline.settings",
+    "numpy.random",
 )
 
 
 def _load(definitions: str) -> None:
-    for name in MODULES:
+    for name in MODULES + (ROOMS if definitions == DEFINITIONS else ()):
         importlib.import_module(name)
     module = importlib.import_module(definitions)
     for value in vars(module).values():
         if isinstance(value, Definitions):
-            repository = value.get_repository_def()
-            for job in repository.get_all_jobs():
+            # Dagster keeps what it has built with the definitions, so a fork finds its job ready.
+            for job in value.get_repository_def().get_all_jobs():
                 job.get_job_snapshot_id()
 
 

@@ -21,6 +21,7 @@ import threading
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
+DEFINITIONS = "carousel_pipeline.definitions"
 PRELOAD_DEFINITIONS = "_CAROUSEL_PRELOAD_DEFINITIONS"  # the one way to tell a fork server anything is its environment
 _PRELOAD = "carousel_pipeline.run_workers.preload"
 _PR_SET_PDEATHSIG = 1

@@ -1,0 +1,45 @@
+"""One running Dagster (code server, webserver, daemon) for all tests of this room that need one."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from carousel_pipeline.database import ensure_database
+from carousel_pipeline.local.postgres import EmbeddedPostgres
+from carousel_pipeline.run_workers.bench_stack import DagsterStack
+from carousel_pipeline.run_workers.instance import local_instance
+
+_serial = itertools.count(1)
+SERVE = (
+    "-c",
+    "from carousel_pipeline.run_workers.code_server import serve; serve('127.0.0.1', {port}, 'definitions_for_tests')",
+)
+
+
+@pytest.fixture
+def dagster_url(postgres: EmbeddedPostgres) -> str:
+    """The URL of an empty database for Dagster, whose name needs encoding."""
+    name = f"dagster {next(_serial)}"
+    ensure_database(postgres.url(name))
+    return postgres.url(name)
+
+
+@pytest.fixture(scope="session")
+def dagster_stack(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterStack]:
+    folder = tmp_path_factory.mktemp("dagster-stack")
+    ensure_database(postgres.url("dagster stack"))
+    instance = local_instance()
+    # Retries would hide the failures that tests look for; five places fill quicker than sixteen.
+    instance["run_retries"] = {"enabled": False}
+    instance["concurrency"]["runs"]["max_concurrent_runs"] = 5
+    environment = {
+        "PYTHONPATH": str(Path(__file__).parent),
+        "RUN_WORKERS_TEST_FOLDER": str(folder),
+        # The code server starts more than once: let it compile Dagster only once, wherever that is forbidden by default.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(folder / "pycache"),
+    }
+    with DagsterStack(folder, postgres.url("dagster stack"), instance, SERVE, environment) as stack:
+        yield stack

@@ -1,0 +1,67 @@
+"""The guards on Dagster's private part, and the way back to the stock code server."""
+
+import inspect
+import logging
+import multiprocessing
+import subprocess
+import sys
+import threading
+from multiprocessing.context import SpawnContext
+
+import pytest
+from dagster._core.utils import FuturesAwareThreadPoolExecutor
+from dagster._grpc.server import DagsterApiServer
+
+from carousel_pipeline.run_workers.code_server import WarmApiServer
+from carousel_pipeline.run_workers.run_process import RunProcessContext
+
+
+@pytest.fixture
+def servicer() -> WarmApiServer:
+    terminated = threading.Event()
+    made = WarmApiServer(terminated, logging.getLogger("test"), FuturesAwareThreadPoolExecutor(max_workers=1))
+    terminated.set()
+    made.cleanup()
+    return made
+
+
+def test_dagster_still_starts_runs_through_the_context_we_replace(servicer: WarmApiServer) -> None:
+    assert isinstance(getattr(servicer, "_mp_ctx", None), SpawnContext), (
+        "Dagster has changed: DagsterApiServer has no `_mp_ctx` any more, so runs start slowly, the stock way; "
+        "adapt carousel_pipeline/run_workers/code_server.py"
+    )
+    assert "_mp_ctx.Process" in inspect.getsource(DagsterApiServer.StartRun)
+    assert servicer.use(RunProcessContext())
+    assert isinstance(servicer._mp_ctx, RunProcessContext)
+
+
+def test_a_dagster_without_that_context_is_left_alone(servicer: WarmApiServer) -> None:
+    del servicer._mp_ctx
+    assert not servicer.use(RunProcessContext())
+    assert not hasattr(servicer, "_mp_ctx")
+
+
+_BROKEN = """
+import logging, sys, threading
+from dagster._core.utils import FuturesAwareThreadPoolExecutor
+from carousel_pipeline.run_workers import code_server, run_process
+logging.basicConfig(level=logging.INFO)
+if sys.argv[1] == "missing":
+    run_process._PRELOAD = "carousel_pipeline.no_such_module"
+context = run_process.start_fork_server(sys.argv[2])
+servicer = code_server.WarmApiServer(threading.Event(), logging.getLogger(), FuturesAwareThreadPoolExecutor(max_workers=1))
+code_server.use_warm_processes(servicer, context)
+print(type(servicer._mp_ctx).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("preload", "definitions"), [("missing", "definitions_for_tests"), ("present", "no_such_definitions")]
+)
+def test_runs_start_the_stock_way_when_nothing_can_be_preloaded(preload: str, definitions: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _BROKEN, preload, definitions], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "SpawnContext", done.stderr
+    assert "runs will start slowly" in done.stderr
+    assert multiprocessing.get_start_method(allow_none=True) is None, "the choice must not leak into the process"

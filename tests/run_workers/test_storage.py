@@ -1,0 +1,169 @@
+"""Dagster's storage on our pool: any spelling of the URL, few connections, restarts and forks survived."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import psycopg
+import pytest
+import sqlalchemy
+from dagster import DagsterInstance
+from dagster_postgres import DagsterPostgresStorage
+from psycopg import sql
+
+from carousel_pipeline.database import connect
+from carousel_pipeline.errors import ConfigurationError
+from carousel_pipeline.run_workers import storage
+from carousel_pipeline.run_workers.instance import write_local_instance
+
+
+@pytest.fixture
+def instance(dagster_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+    monkeypatch.setenv("DAGSTER_DATABASE_URL", dagster_url)
+    with DagsterInstance.from_config(str(write_local_instance(tmp_path / "home"))) as opened:
+        yield opened
+    storage.process_engine(storage.psycopg2_url(dagster_url)).dispose()
+
+
+def connections(url: str) -> int:
+    with connect(url, None) as client:
+        query = (
+            "select count(*) as n from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        row = client.execute(query).fetchone()
+        assert row is not None
+        return int(row["n"])
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_every_spelling_of_the_scheme_means_the_driver_dagster_needs(scheme: str) -> None:
+    url = storage.psycopg2_url(f"{scheme}://user:p%40ss@db.example:5433/dagster?sslmode=require")
+    assert url.drivername == "postgresql+psycopg2"
+    assert (url.username, url.password, url.host, url.port, url.database) == (
+        "user", "p@ss", "db.example", 5433, "dagster",
+    )  # fmt: skip
+    assert url.query == {"sslmode": "require"}
+
+
+@pytest.mark.parametrize(
+    "url", ["", "no url", "mysql://u:topsecret@h/d", "postgresql://u:topsecret@h:5432", "topsecret@h"]
+)
+def test_another_url_is_refused_by_the_settings_name_and_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="DAGSTER_DATABASE_URL") as refusal:
+        storage.psycopg2_url(url)
+    assert "topsecret" not in str(refusal.value)
+
+
+@pytest.mark.finding("m37")
+def test_a_password_of_special_characters_works(
+    dagster_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, password = "o'dagster@host", "p@ss:w/o?r#d%20 é"
+    with connect(dagster_url, None) as client:
+        client.execute(sql.SQL("create role {} superuser login password {}").format(sql.Identifier(name), password))
+    address = urlsplit(dagster_url)
+    netloc = f"{quote(name, safe='')}:{quote(password, safe='')}@{address.hostname}:{address.port}"
+    monkeypatch.setenv("DAGSTER_DATABASE_URL", address._replace(netloc=netloc).geturl())
+    with DagsterInstance.from_config(str(write_local_instance(tmp_path / "home"))) as opened:
+        opened.add_dynamic_partitions("things", ["key"])
+        assert opened.has_dynamic_partition("things", "key")
+        assert opened.get_runs_count() == 0
+    storage.process_engine(storage.psycopg2_url(address._replace(netloc=netloc).geturl())).dispose()
+
+
+def test_many_threads_and_instances_share_a_bounded_pool(instance: DagsterInstance, dagster_url: str) -> None:
+    with DagsterInstance.from_ref(instance.get_ref()) as second, ThreadPoolExecutor(60) as threads:
+        list(threads.map(lambda n: (instance if n % 2 else second).get_runs_count(), range(300)))
+        assert 0 < connections(dagster_url) <= storage.KEPT + storage.OVERFLOW
+
+
+def test_an_idle_process_keeps_no_connection(instance: DagsterInstance, dagster_url: str) -> None:
+    instance.get_runs_count()
+    assert connections(dagster_url) > 0
+    deadline = time.monotonic() + 15
+    while connections(dagster_url):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert instance.get_runs_count() == 0
+
+
+def test_a_restart_of_postgres_is_survived(instance: DagsterInstance, dagster_url: str) -> None:
+    instance.add_dynamic_partitions("things", ["before"])
+    with connect(dagster_url, None) as client:
+        row = client.execute("select pg_backend_pid() as pid").fetchone()
+        assert row is not None
+        client.execute("checkpoint")  # the server of the tests is not durable
+        # A backend that dies makes the server drop all connections, recover and start again, on the same port.
+        os.kill(row["pid"], signal.SIGKILL)
+        with pytest.raises(psycopg.OperationalError):
+            client.execute("select pg_sleep(10)")
+    assert instance.get_dynamic_partitions("things") == ["before"]
+
+
+def test_processes_that_start_at_once_make_the_tables_once(dagster_url: str) -> None:
+    url = storage.psycopg2_url(dagster_url)
+    with ThreadPoolExecutor(5) as threads:
+        # Without the cache each thread does what a process does at its start.
+        list(threads.map(storage.create_tables.__wrapped__, [url] * 5))
+    with storage.process_engine(url).connect() as connection:
+        stamps = connection.execute(sqlalchemy.text("select count(*) from alembic_version")).scalar()
+    assert stamps == 1
+    storage.process_engine(url).dispose()
+
+
+def test_the_webserver_gets_its_statement_timeout(instance: DagsterInstance, dagster_url: str) -> None:
+    instance.optimize_for_webserver(statement_timeout=4321, pool_recycle=60, max_overflow=20)
+    with storage.process_engine(storage.psycopg2_url(dagster_url)).connect() as connection:
+        assert connection.execute(sqlalchemy.text("show statement_timeout")).scalar() == "4321ms"
+
+
+_FORK = """
+import os, sys
+import sqlalchemy
+from carousel_pipeline.run_workers.storage import process_engine, psycopg2_url
+engine = process_engine(psycopg2_url(sys.argv[1]))
+def backend():
+    with engine.connect() as connection:
+        return connection.execute(sqlalchemy.text("select pg_backend_pid()")).scalar()
+mine = backend()
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.write(writing, str(backend()).encode())
+    os._exit(0)
+os.wait()
+theirs = int(os.read(reading, 20))
+assert mine == backend(), "the parent lost its connection"
+assert mine != theirs, "the child used its parent's connection"
+"""
+
+
+@pytest.mark.finding("M14")
+def test_a_fork_takes_no_connection_with_it(dagster_url: str) -> None:
+    done = subprocess.run([sys.executable, "-c", _FORK, dagster_url], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_dagster_postgres_still_keeps_its_engine_where_we_put_ours(dagster_url: str) -> None:
+    stock = DagsterPostgresStorage(str(storage.psycopg2_url(dagster_url)), should_autocreate_tables=False)
+    for part in (stock.run_storage, stock.event_log_storage, stock.schedule_storage):
+        assert isinstance(getattr(part, "_engine", None), sqlalchemy.Engine), (
+            f"dagster-postgres has changed: {type(part).__name__} has no `_engine`; adapt run_workers/storage.py"
+        )
+
+
+def test_without_that_attribute_the_stock_way_is_kept_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    class Changed:
+        pass
+
+    changed = Changed()
+    with caplog.at_level(logging.WARNING):
+        storage.adopt(changed, sqlalchemy.create_engine("postgresql+psycopg2://"))
+    assert not vars(changed)
+    assert "not pooled" in caplog.text
