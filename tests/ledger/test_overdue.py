@@ -1,0 +1,95 @@
+"""Every state has an owner who times it out, and the clock is the database's."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+SAM = 4242
+
+
+@pytest.mark.finding("C1")
+@pytest.mark.parametrize("state", ["reserved", "running", "rendered", "refused"])
+def test_what_nobody_finishes_is_refunded_unasked(books: Any, state: str) -> None:
+    books.topup(SAM, 7)
+    request = books.reserve(SAM, 7)
+    if state == "running":
+        books.pipeline.claim(request, "run-1")
+    elif state == "rendered":
+        books.rendered(request)
+    elif state == "refused":
+        books.pipeline.rejected(books.sending(request), "400")
+    assert books.pipeline.settle_due(request) == "waiting"
+    assert list(books.pipeline.due()) == []
+    books.later(request)
+    assert list(books.pipeline.due()) == [request]
+    assert books.pipeline.settle_due(request) == "released"
+    assert books.pipeline.settle_due(request) == "waiting"
+    assert books.wallet(SAM) == (7, 0)
+    assert [told["reason"] for told in books.outbox("notify_refund")] == ["timeout"]
+
+
+def test_the_bot_sweeps_with_dagster_stopped(books: Any) -> None:
+    books.topup(SAM, 7)
+    request = books.reserve(SAM, 7)
+    books.later(request)
+    assert books.rows("led_bot", "select * from ledger.due(10)") == [{"due": request}]
+    assert books.bot("select ledger.settle_due(%s)", request) == "released"
+
+
+def test_a_crash_while_sending_is_asked_about_and_after_long_silence_charged(books: Any) -> None:
+    books.topup(SAM, 7)
+    request = books.reserve(SAM, 7)
+    books.sending(request, charge=6)
+    books.later(request)
+    assert books.pipeline.settle_due(request) == "asked"
+    books.later(request, "71 hours")
+    assert list(books.pipeline.due()) == []
+    assert books.pipeline.settle_due(request) == "waiting"
+    books.later(request, "2 hours")
+    assert list(books.pipeline.due()) == [request]
+    assert books.pipeline.settle_due(request) == "charged"
+    assert books.wallet(SAM) == (1, 0)
+    assert books.bot("select ledger.user_resolve(%s, false)", request) == "delivered"
+
+
+def test_the_deadlines_are_rules_an_operator_may_tune(books: Any) -> None:
+    books.topup(SAM, 7)
+    books.value("led_ops", "select ledger.ops_rule('silence_hours', 1, 'ann', 'support is on holiday')")
+    request, _ = books.in_doubt(SAM, 7)
+    books.later(request)
+    assert books.pipeline.settle_due(request) == "charged"
+
+
+def test_due_and_open_holds_are_paged_by_key(books: Any) -> None:
+    requests = sorted(books.reserve(SAM, 0) for _ in range(5))
+    for request in requests:
+        books.later(request)
+    first = [row["due"] for row in books.rows("led_pipeline", "select * from ledger.due(3)")]
+    rest = [row["due"] for row in books.rows("led_pipeline", "select * from ledger.due(3, %s)", first[-1])]
+    assert first + rest == requests
+    assert [hold.id for hold in books.pipeline.open_holds()] == requests
+    for request in requests:
+        assert books.pipeline.settle_due(request) == "released"
+
+
+def test_an_open_hold_is_described_by_the_databases_clock(books: Any) -> None:
+    books.topup(SAM, 7)
+    request = books.reserve(SAM, 7)
+    [hold] = books.pipeline.open_holds()
+    assert (hold.id, hold.state, hold.epoch, hold.fence, hold.cost) == (request, "reserved", 1, 0, 7)
+    assert (hold.run_id, hold.dispatch_key) == (None, f"dispatch:{request}:1")
+    assert (hold.lease_alive, hold.overdue, hold.sending) == (False, False, False)
+    assert list(books.pipeline.open_holds(timedelta(minutes=1))) == []
+    delivery = books.sending(request)
+    [hold] = books.pipeline.open_holds()
+    assert (hold.state, hold.run_id, hold.lease_alive, hold.sending) == ("rendered", "run-1", True, True)
+    books.pipeline.in_doubt(delivery, "timeout")
+    books.bot("select ledger.user_resolve(%s, false)", request)
+    [hold] = books.pipeline.open_holds()
+    assert (hold.state, hold.run_id, hold.dispatch_key) == ("rendered", None, f"resend:{delivery}")
+    books.later(request)
+    [hold] = books.pipeline.open_holds()
+    assert hold.overdue
+    books.pipeline.settle_due(request)
+    assert list(books.pipeline.open_holds()) == []
