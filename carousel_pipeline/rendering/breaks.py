@@ -27,33 +27,38 @@ _CLASSES = regex.compile(
     r"|(?P<other>.)",
     regex.DOTALL,
 )
+_KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
 _GRAPHEME = regex.compile(r"\X")
-_SLASH_BREAKS_FROM = 18
+_LONG_WORD = 13
 _LETTERS = 2
 
 
-def opportunities(text: str) -> list[int]:
-    """Return the offsets in one paragraph at which a next line may start, its end included, in order."""
+def opportunities(text: str, *, phrases: bool = False) -> list[int]:
+    """Return the offsets in one paragraph at which a next line may start, its end included, in order.
+
+    Chinese and Japanese may part almost anywhere; with `phrases` they part only between phrases, as headings should.
+    """
     found: list[int] = []
     for match in _WORD.finditer(text):
         word = match[0]
         if not _UNBREAKABLE.fullmatch(word.rstrip(" ")):
             start = match.start()
-            found.extend(start + offset for offset in _inside(word.rstrip(" ")))
+            found.extend(start + offset for offset in _inside(word.rstrip(" "), phrases=phrases))
         found.append(match.end())
     return found
 
 
 @lru_cache(maxsize=8192)
-def _inside(word: str) -> tuple[int, ...]:
+def _inside(word: str, *, phrases: bool) -> tuple[int, ...]:
     clusters = [(match.start(), match[0]) for match in _GRAPHEME.finditer(word)]
     kinds = [_kind(cluster) for _, cluster in clusters]
     thai = _thai_breaks(word) if "thai" in kinds else frozenset()
-    return tuple(
-        clusters[index][0]
-        for index in range(1, len(clusters))
-        if _may_break(kinds, clusters, index, long=len(word) >= _SLASH_BREAKS_FROM) or clusters[index][0] in thai
-    )
+    long = len(word) >= _LONG_WORD
+    found = [clusters[index][0] for index in range(1, len(clusters)) if _may_break(kinds, clusters, index, long=long)]
+    if phrases and "han" in kinds:
+        kept = _phrase_starts(word)
+        found = [offset for offset in found if offset in kept]
+    return tuple(sorted({*found, *thai}))
 
 
 def _kind(cluster: str) -> str:
@@ -66,9 +71,9 @@ def _may_break(kinds: list[str], clusters: list[tuple[int, str]], index: int, *,
     if after in {"close", "glue", "hyphen", "slash"} or before in {"open", "glue"}:
         return False
     if before == "hyphen":
-        # "-5" and "--flag" stay whole, "well-known" may part after two letters.
+        # "-5", "--flag" and short compounds stay whole; a long compound may part after two letters.
         lettered = index >= _LETTERS + 1 and kinds[index - 2] == "other" and kinds[index - 3] == "other"
-        return lettered and after == "other" and not clusters[index][1][0].isdigit()
+        return long and lettered and after == "other" and not clusters[index][1][0].isdigit()
     if before == "slash":
         return long and after == "other" and not clusters[index][1][0].isdigit()
     if before == "dash":
@@ -93,6 +98,20 @@ def _thai_breaks(word: str) -> frozenset[int]:
     return frozenset(
         offset for offset in offsets & starts if offset and _kind(word[offset]) == _kind(word[offset - 1]) == "thai"
     )
+
+
+def _phrase_starts(word: str) -> frozenset[int]:
+    at = 0
+    starts: set[int] = set()
+    for phrase in _phrase_parser(japanese=bool(_KANA.search(word))).parse(word):
+        starts.add(at)
+        at += len(phrase)
+    return frozenset(starts)
+
+
+@cache
+def _phrase_parser(*, japanese: bool) -> budoux.Parser:
+    return budoux.load_default_japanese_parser() if japanese else budoux.load_default_simplified_chinese_parser()
 
 
 @cache

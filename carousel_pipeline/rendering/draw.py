@@ -25,6 +25,8 @@ _GLASS_BLUR = 26.0
 _SAMPLE = 2
 _EMOJI_PAD = 4
 _RESCUE_FADE = 60.0
+_NEAR = 0.2
+_FAR = 10_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,10 @@ def _veil(pixels: Pixels, scrim: ScrimPlace, layout: SlideLayout, inks: dict[int
         inks[index] = found.ink
     axis = 0 if scrim.axis == "y" else 1
     start, end = (scrim.box[1], scrim.box[3]) if axis == 0 else (scrim.box[0], scrim.box[2])
-    strength = profile(pixels.shape[axis], start, end, scrim.fade)
+    length = pixels.shape[axis]
+    # Near an edge the veil runs out of the slide; ending short of it would show as a stripe.
+    start, end = (-_FAR if start < length * _NEAR else start), (end + _FAR if end > length * (1 - _NEAR) else end)
+    strength = profile(length, start, end, scrim.fade)
     lay(pixels, found.veil, strength * np.float32(found.opacity), axis)
 
 

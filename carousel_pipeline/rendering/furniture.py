@@ -13,7 +13,7 @@ from carousel_pipeline.rendering.scene import Box, Shape, TextBox
 from carousel_pipeline.rendering.style import Decor, Furniture, RoleStyle, Style
 from carousel_pipeline.rendering.typeset import Inks, one_line
 
-_ROW_GAP = 40
+_ROW_GAP = 56
 _CHIP_SIDE = 0.85
 _CHIP_HEIGHT = 2.0
 _SWIPE = MappingProxyType({"en": "swipe", "ru": "листай", "uk": "гортай", "de": "weiter", "fr": "suite", "es": "desliza", "it": "scorri", "pt": "deslize", "pl": "dalej", "tr": "kaydır", "ar": "اسحب", "he": "החליקו", "zh": "滑动", "hi": "स्वाइप", "th": "ปัด"})  # fmt: skip

@@ -5,6 +5,7 @@ with an ellipsis and a `truncated` warning that says by how many characters. Siz
 swiping shows one hand; a single slide with far more text than the others shrinks alone and says so.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -42,6 +43,8 @@ _PICTURE_GAP = 60
 _WIDE_COLUMN = 0.56
 _STRETCH = 0.8
 _TALLEST = 0.62
+_COMFORT = 9
+_SMALLEST_PICTURE = 0.15
 
 
 class Brand(BaseModel):
@@ -105,16 +108,20 @@ def _stretched(plans: Sequence["_Plan"], steps: Sequence[int]) -> list["_Plan"]:
     """Give the room that no slide of a role needs for text to its pictures, the same to all of them."""
     spare: dict[str, float] = {}
     for plan, step in zip(plans, steps, strict=True):
+        if plan.extra:
+            continue
         left_over = plan.column[3] - plan.column[1] - _set(plan, step).needed
         spare[plan.slide.role] = min(spare.get(plan.slide.role, left_over), left_over)
+    grown = {role: int(left_over * _STRETCH) for role, left_over in spare.items()}
     return [
-        plan if (extra := int(spare[plan.slide.role] * _STRETCH)) <= 0 else _with_regions(plan, extra) for plan in plans
+        plan if plan.extra or grown[plan.slide.role] <= 0 else _with_regions(plan, grown[plan.slide.role])
+        for plan in plans
     ]
 
 
 def _with_regions(plan: "_Plan", extra: int) -> "_Plan":
     picture, column = _regions(plan.role, plan.canvas, _safe(plan.style, plan.canvas), plan.bars, extra)
-    return replace(plan, picture=picture, column=column)
+    return replace(plan, picture=picture, column=column, extra=extra)
 
 
 def _safe(style: Style, canvas: Canvas) -> Box:
@@ -128,6 +135,7 @@ class _Plan:
 
     Attributes:
         step: 0 (smallest) to `_STEPS` (largest) that this slide alone could take.
+        extra: pixels by which the picture is higher than its style's share.
     """
 
     slide: Slide
@@ -144,6 +152,7 @@ class _Plan:
     number: Block | None
     missing: tuple[LayoutWarning, ...]
     step: int
+    extra: int = 0
 
 
 def _plan(slide: Slide, position: int, total: int, language: str, style: Style, canvas: Canvas, handle: str) -> _Plan:
@@ -155,12 +164,26 @@ def _plan(slide: Slide, position: int, total: int, language: str, style: Style, 
     fonts = style.fonts
     plan = _Plan(
         slide, position, total, style, role, canvas, bars, picture, column,
-        prepare(parse(heading.text), fonts.heading, language, role.heading.bullet, role.heading.indent),
+        prepare(parse(heading.text), fonts.heading, language, role.heading.bullet, role.heading.indent, phrases=True),
         prepare(parse(body.text), fonts.body, language, role.body.bullet, role.body.indent),
         _number(role, style, position, language),
         (*_missing("heading", heading), *_missing("body", body)), 0,
     )  # fmt: skip
-    return replace(plan, step=_best_step(plan))
+    step = _best_step(plan)
+    if step < _COMFORT and (extra := _shrinkable(plan)) < 0:
+        plan = _with_regions(plan, extra)
+        step = _best_step(plan)
+    return replace(plan, step=step)
+
+
+def _shrinkable(plan: _Plan) -> int:
+    """Return by how many pixels (negative) the picture should give way to a long text set in a comfortable size."""
+    frame = plan.role.picture
+    if frame.place == "full" or plan.canvas.wide:
+        return 0
+    missing = _set(plan, _COMFORT).needed - (plan.column[3] - plan.column[1])
+    usable = plan.canvas.height - plan.canvas.top - plan.canvas.bottom
+    return -max(0, min(math.ceil(missing), round(usable * (frame.share - _SMALLEST_PICTURE))))
 
 
 def _missing(field: Literal["heading", "body"], clean: Clean) -> tuple[LayoutWarning, ...]:
@@ -390,7 +413,9 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
     inks = _inks(plan, ground)
     left, top, right, bottom = plan.column
     spare = max(0.0, bottom - top - tried.needed)
-    at = top + {"top": 0.0, "middle": spare / 2, "bottom": spare}[role.anchor]
+    # Beside a picture as high as the slide, text hanging from the top looks dropped.
+    anchor = "middle" if canvas.wide and not on_picture else role.anchor
+    at = top + {"top": 0.0, "middle": spare / 2, "bottom": spare}[anchor]
     texts: list[TextBox] = []
     furniture: list[Shape] = list(plan.bars.shapes)
     over_picture = on_picture and not (carded and role.scrim.kind == "card")
@@ -409,7 +434,7 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
         size = role.number.size
         number_ink = Inks(inks.accent, inks.accent, inks.mark, inks.mark_fill) if role.number.ink == "accent" else inks
         lines = plan.number.wrap((right - left) / size)
-        column = Column(left, at, right - left, role.align)
+        column = Column(left, at, right - left, _side(plan))
         texts.append(
             typeset(
                 "number",

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+import regex
+
 from carousel_pipeline.rendering import bidi
 from carousel_pipeline.rendering.breaks import hyphenations, opportunities
 from carousel_pipeline.rendering.fonts import Shaped, Voice, shape, voice
@@ -19,6 +21,9 @@ ELLIPSIS = "…"
 _CAP = 0.74
 _DESCENT = 0.24
 _TALL = 1.0
+# Scripts without capitals fill the line; what is elegantly tight in Latin collides in them.
+_CROWDED = regex.compile(r"[\p{Arabic}\p{Hebrew}\p{Devanagari}\p{Thai}\p{Han}\p{Hiragana}\p{Katakana}]")
+_CROWDED_LEADING = 1.14
 _WIDOW = 0.28
 _HANG = {"«": 0.5, "„": 0.5, "“": 0.5, '"': 0.5, "‘": 0.5, "(": 0.25, "—": 0.25, "–": 0.25}
 
@@ -85,6 +90,7 @@ class Item:
 class _Setting:
     font: Font
     language: str
+    phrases: bool
 
     def shape(self, text: str, emphasis: Emphasis, level: int) -> Shaped:
         speaker: Voice = voice(self.font, bold=Emphasis.BOLD in emphasis)
@@ -100,6 +106,7 @@ class Block:
         bottom: em from the last baseline down.
         least_leading: pitch below which lines of tall scripts would touch.
         widest: width of the widest unit with its indent.
+        space: width of a space.
     """
 
     items: tuple[Item, ...]
@@ -108,6 +115,7 @@ class Block:
     bottom: float
     least_leading: float
     widest: float
+    space: float
     _parted: dict[tuple[int, float], tuple[Unit, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def wrap(self, measure: float, *, balance: bool = False) -> list[Line]:
@@ -212,26 +220,33 @@ def _without_widow(lines: list[list[Unit]], measure: float) -> list[list[Unit]]:
     return lines
 
 
-def prepare(paragraphs: Sequence[Paragraph], font: Font, language: str, bullet: str, indent: float) -> Block:
-    """Return the block of clean paragraphs in a font; cached, so styles and sizes may be tried freely."""
-    return _prepare(tuple(paragraphs), font, language, bullet, indent)
+def prepare(
+    paragraphs: Sequence[Paragraph], font: Font, language: str, bullet: str, indent: float, *, phrases: bool = False
+) -> Block:
+    """Return the block of clean paragraphs in a font; cached, so styles and sizes may be tried freely.
+
+    With `phrases`, Chinese and Japanese lines end between phrases rather than anywhere.
+    """
+    return _prepare(tuple(paragraphs), _Setting(font, language, phrases), bullet, indent)
 
 
 @lru_cache(maxsize=1024)
-def _prepare(paragraphs: tuple[Paragraph, ...], font: Font, language: str, bullet: str, indent: float) -> Block:
-    setting = _Setting(font, language)
+def _prepare(paragraphs: tuple[Paragraph, ...], setting: _Setting, bullet: str, indent: float) -> Block:
     items = tuple(_item(paragraph, setting, bullet, indent) for paragraph in paragraphs)
     inks = [piece.shaped.ink for item in items for unit in item.units for piece in unit.pieces]
     ink_top = max((ink[3] for ink in inks), default=_CAP)
     ink_bottom = max((-ink[1] for ink in inks), default=0.0)
-    tall = ink_top > _TALL or ink_bottom > 0.34  # noqa: PLR2004  # deeper than any Latin or Cyrillic descender
+    crowded = any(_CROWDED.search(paragraph.text) for paragraph in paragraphs)
     return Block(
         items,
         setting,
         top=ink_top - 0.06 if ink_top > _TALL else _CAP,
         bottom=max(_DESCENT, ink_bottom),
-        least_leading=min(1.9, ink_top + ink_bottom + 0.04) if tall else 0.0,
+        least_leading=min(1.9, max(_CROWDED_LEADING, ink_top + ink_bottom + 0.04))
+        if crowded or ink_top > _TALL
+        else 0.0,
         widest=max((unit.width + item.indent for item in items for unit in item.units), default=0.0),
+        space=setting.shape(" ", Emphasis.NONE, 0).advance,
     )
 
 
@@ -252,7 +267,7 @@ def _item(paragraph: Paragraph, setting: _Setting, bullet: str, indent: float) -
 def _units(text: str, emphasis: Sequence[Emphasis], base: Literal[0, 1], setting: _Setting) -> Iterable[Unit]:
     levels = bidi.levels(text, base)
     start = 0
-    for end in opportunities(text):
+    for end in opportunities(text, phrases=setting.phrases):
         core = text[start:end].rstrip(" ")
         stop = start + len(core)
         space = setting.shape(" ", Emphasis.NONE, 0).advance * (end - stop)

@@ -10,7 +10,7 @@ from carousel_pipeline.rendering.lines import Block, Item, Line, Piece, hang
 from carousel_pipeline.rendering.scene import Box, GlyphRun, TextBox, union
 from carousel_pipeline.rendering.text import Emphasis
 
-_MARK_SIDE = 0.075
+_MARK_SIDE_OF_SPACE = 0.3
 _MARK_TOP = 0.86
 _MARK_BOTTOM = 0.25
 _PEN_TOP = 0.44
@@ -65,11 +65,13 @@ def typeset(
     accented: bool,
 ) -> TextBox:  # fmt: skip
     """Place broken lines in a column."""
+    column = _list_column(block, lines, size, column)
     runs: list[GlyphRun] = []
     marks: list[Box] = []
     inked: list[Box] = []
     baseline = column.top + block.top * size
-    highlight = (_PEN_TOP, _PEN_BOTTOM) if inks.pen else _box_around(rhythm.pitch / size)
+    side = block.space * _MARK_SIDE_OF_SPACE
+    highlight = (side, _PEN_TOP, _PEN_BOTTOM) if inks.pen else (side, *_box_around(rhythm.pitch / size))
     for index, line in enumerate(lines):
         if index:
             baseline += rhythm.pitch + (rhythm.paragraph if line.first else 0)
@@ -105,6 +107,14 @@ def typeset(
     )
 
 
+def _list_column(block: Block, lines: Sequence[Line], size: int, column: Column) -> Column:
+    """A centred list reads badly: its lines start together, and the list as a whole is centred."""
+    if column.align != "centre" or not any(item.marker for item in block.items):
+        return column
+    widest = max((line.width + block.items[line.item].indent for line in lines), default=0.0) * size
+    return Column(column.left + (column.width - widest) / 2, column.top, widest, "start")
+
+
 def _box_around(leading: float) -> tuple[float, float]:
     """Return how far a highlighter box reaches above and below the baseline, in em, without touching the next line's."""
     spare = max(0.0, _MARK_TOP + _MARK_BOTTOM - leading + 0.04)
@@ -133,7 +143,7 @@ def _start(line: Line, item: Item, size: float, column: Column) -> float:
 
 def _place_line(
     line: Line, item: Item, size: int, baseline: float, column: Column, runs: list[GlyphRun], marks: list[Box], inked: list[Box],
-    highlight: tuple[float, float], *, accented: bool,
+    highlight: tuple[float, float, float], *, accented: bool,
 ) -> None:  # fmt: skip
     scaled = size * line.squeeze
     at = _start(line, item, size, column)
@@ -163,7 +173,7 @@ def _place_line(
             ink = "accent"
         _place_runs(piece.shaped.runs, at, baseline, scaled, ink, runs, inked)
         at += advance
-    side, top, bottom = _MARK_SIDE * scaled, *(share * scaled for share in highlight)
+    side, top, bottom = (share * scaled for share in highlight)
     marks.extend((left - side, baseline - top, right + side, baseline + bottom) for left, right in extents)
 
 
