@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from uuid import UUID
 
 import aiohttp
 from pydantic import BaseModel
@@ -219,7 +220,7 @@ class Play:
                     outlined = time.time()
                     outline = await self._choose(chat, outline, wish)
                 make = next(data for data in buttons(outline) if data.startswith(_MAKE))
-                request_id = make.split(":")[2]
+                request_id = str(UUID(make.split(":")[2]))
                 await chat.press(outline, make)
                 with self._screen.step("Album"):
                     album = await self._album(chat, request_id)
@@ -293,7 +294,9 @@ class Play:
 
         def find(said: list[Message]) -> list[Message] | None:
             for message in said:
-                own = [data for data in buttons(message) if request_id in data]
+                own = [data for data in buttons(message) if UUID(request_id).hex in data]
+                if any(data.startswith(_MAKE) for data in own):
+                    continue  # the outline, not answered yet
                 if any(data.startswith("r:got:") for data in own):
                     raise DemoError("the bot does not know whether the album arrived and asks the user")
                 if any(data.startswith("r:again:") for data in own):

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
+from carousel_pipeline.local.gate import speaks_grpc
+
 _LIMIT_S = 2.0
 _LOCATION = """
 { workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }
@@ -38,16 +40,11 @@ def free_port(preferred: int) -> int:
     raise OSError("no free TCP port on 127.0.0.1")
 
 
-def listens(port: int) -> Probe:
-    """A server accepts connections on `port` of 127.0.0.1."""
+def greets(port: int) -> Probe:
+    """A gRPC server on `port` of 127.0.0.1 has loaded what it serves."""
 
     async def probe() -> bool:
-        try:
-            _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), _LIMIT_S)
-        except OSError:
-            return False
-        writer.close()
-        return True
+        return await asyncio.to_thread(speaks_grpc, port)
 
     return probe
 
@@ -85,14 +82,19 @@ def daemons_beat(url: str, since: float) -> Probe:
     return probe
 
 
+async def telegram_calls(url: str) -> int:
+    """Return the number of the last call that the local Telegram at `url` has accepted."""
+    last = 0
+    while calls := await _telegram_log(url, last):
+        last = int(calls[-1]["n"])
+    return last
+
+
 def telegram_was_called(url: str, method: str, after: int) -> Probe:
     """The local Telegram at `url` has accepted `method` after the call numbered `after`."""
 
     async def probe() -> bool:
-        request = urllib.request.Request(f"{url}/sim/log?after={after}")  # noqa: S310 # our own address
-        answer = await asyncio.to_thread(_fetch, request)
-        calls = json.loads(answer)["calls"] if answer else []
-        return any(call["method"].lower() == method.lower() for call in calls)
+        return any(call["method"].lower() == method.lower() for call in await _telegram_log(url, after))
 
     return probe
 
@@ -100,6 +102,13 @@ def telegram_was_called(url: str, method: str, after: int) -> Probe:
 async def always() -> bool:
     """Nothing can be asked from here; the process lives, which the supervisor sees by itself."""
     return True
+
+
+async def _telegram_log(url: str, after: int) -> list[dict[str, Any]]:
+    request = urllib.request.Request(f"{url}/sim/log?after={after}")  # noqa: S310 # our own address
+    answer = await asyncio.to_thread(_fetch, request)
+    calls: list[dict[str, Any]] = json.loads(answer)["calls"] if answer else []
+    return calls
 
 
 async def _ask_dagster(url: str, query: str) -> dict[str, Any]:

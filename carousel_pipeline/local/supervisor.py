@@ -68,7 +68,7 @@ class Part:
     command: Sequence[str]
     environment: Mapping[str, str]
     ready: Callable[[], Awaitable[bool]]
-    start_limit_s: float = 60.0
+    start_limit_s: float = 180.0
     stop_limit_s: float = 10.0
 
 

@@ -42,6 +42,8 @@ CODE_SERVER_PORT = 4000
 _POSTGRES_POLL_S = 0.5
 # It lets runs finish for six seconds and gives the others three to say goodbye.
 _CODE_SERVER_STOP_S = 15.0
+# It finishes what it has taken; most of the time that is nothing.
+_BOT_STOP_S = 20.0
 _COMMAND = "from carousel_pipeline.cli import main; main()"
 
 
@@ -196,7 +198,7 @@ class Stack:
             )
             if telegram:
                 await supervisor.start(self._telegram(telegram, ui, environment))
-            await supervisor.start(*self._dagster(ports, ui, environment), self._bot(telegram, environment))
+            await supervisor.start(*self._dagster(ports, ui, environment), await self._bot(telegram, environment))
         self._supervisor = supervisor
         self._note(ready=True, dagster_ui=ui, chat_page=telegram)
 
@@ -252,7 +254,7 @@ class Stack:
                 "Code server",
                 (sys.executable, "-P", "-c", _COMMAND, "code-server", "--port", str(ports["code"])),
                 environment,
-                probes.listens(ports["code"]),
+                probes.greets(ports["code"]),
                 stop_limit_s=_CODE_SERVER_STOP_S,
             ),
             Part(
@@ -278,9 +280,12 @@ class Stack:
             ),
         ]
 
-    def _bot(self, telegram: str | None, environment: dict[str, str]) -> Part:
-        ready = probes.telegram_was_called(telegram, "getMe", 0) if telegram else probes.always
-        return Part("Bot", _module("bot"), environment, ready)
+    async def _bot(self, telegram: str | None, environment: dict[str, str]) -> Part:
+        # Setting its commands is the last thing that the bot does before it asks for updates.
+        ready: probes.Probe = probes.always
+        if telegram:
+            ready = probes.telegram_was_called(telegram, "setMyCommands", await probes.telegram_calls(telegram))
+        return Part("Bot", _module("bot"), environment, ready, stop_limit_s=_BOT_STOP_S)
 
     def _note(self, **changes: Any) -> None:
         self.running = self.running.model_copy(update=changes)
