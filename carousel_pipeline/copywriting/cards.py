@@ -120,22 +120,22 @@ def _card(idea: Idea, plan: Outline, language: Language) -> Card:
     """Return one idea's heading and body."""
     if idea.heading:
         text = body(idea.sentences, language, budget=18 if idea.points else BODY_WORDS)
-        listed = points(idea.points[:POINTS], language)
+        listed = points(idea.points, language)
         return as_heading(idea.heading), marked("\n".join(filter(None, (text, listed))), "**")
     if not idea.sentences:
         title = plan.title or headline(idea.points[0], language).text
-        listed = points((idea.points if plan.title else idea.points[1:])[:POINTS], language)
+        listed = points(idea.points if plan.title else idea.points[1:], language)
         return as_heading(capital(title)), listed
     if "\n" in idea.sentences[0].text:
         return split_verse("\n".join(s.text for s in idea.sentences))
     if idea.item:
         won = headline(lighten(idea.sentences[0].text, language, alone=True), language)
-        return capital(won.text), marked(body(idea.sentences[1:], language, start=won.rest), "**")
+        return capital(won.text), marked(body(idea.sentences[1:], language, start=won.rest, follows=True), "**")
     place, won = best_headline(idea.sentences, language)
-    text = body(idea.sentences[place + 1 :], language, start=won.rest)
+    text = body(idea.sentences[place + 1 :], language, start=won.rest, follows=True)
     if not text and place:
         text = body(idea.sentences[:place], language)
-    listed = points(idea.points[:POINTS], language)
+    listed = points(idea.points, language)
     return won.text, marked("\n".join(filter(None, (text, listed))), "**")
 
 

@@ -64,6 +64,7 @@ _HEADING_WORDS = 10
 _HEADING_CHARACTERS = 90
 _VERSE_LINES = 3
 _VERSE_WIDTH = 48
+_QUOTATION = 240
 
 
 def without(text: str, *marks: str) -> str:
@@ -243,7 +244,7 @@ def _goes_on(before: str, after: str, language: Language) -> bool:
     if not after or before.endswith(("。", "\uff01", "\uff1f")):
         return False
     opening = after.lstrip("«\"“'(—–- ")[:1]
-    if opening.islower():
+    if opening.islower() or _inside_quotes(before, after):
         return True
     if not before.endswith("."):
         return False
@@ -253,6 +254,13 @@ def _goes_on(before: str, after: str, language: Language) -> bool:
         or _INITIAL.search(before) is not None
         or regex.fullmatch(r"\d{1,2}\.", last) is not None
     )
+
+
+def _inside_quotes(before: str, after: str) -> bool:
+    """Return whether a quotation that opened in `before` closes soon in `after`; one never closed binds nothing."""
+    soon = after[:_QUOTATION]
+    curved = any(before.count(a) > before.count(b) and b in soon for a, b in ("«»", "“”", "„“"))
+    return curved or (before.count('"') % 2 == 1 and '"' in soon)
 
 
 def words(text: str) -> list[str]:

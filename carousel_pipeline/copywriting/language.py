@@ -7,6 +7,7 @@ are ours are then English.
 
 import functools
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -93,42 +94,53 @@ class Language(BaseModel):
         pattern = self._patterns.get(cue)
         return bool(pattern and pattern.search(text.lower()))
 
+    @property
+    def spaced(self) -> bool:
+        """Whether spaces part its words."""
+        return self.script not in {"Han", "Hiragana"}
+
+    def _any_of(self, phrases: Iterable[str]) -> str:
+        """Return a pattern for one of `phrases` as whole words."""
+        words = "|".join(map(re.escape, sorted(phrases, key=len, reverse=True)))
+        return rf"(?:{words})" + (r"(?!\w)" if self.spaced else "") if words else r"(?!)"
+
     @functools.cached_property
     def _patterns(self) -> dict[Cue, re.Pattern[str]]:
         def heard(word: str) -> str:
-            return re.escape(word) + (r"(?!\w)" if len(word) <= _WHOLE else "")
+            return re.escape(word) + (r"(?!\w)" if self.spaced and len(word) <= _WHOLE else "")
 
+        before = r"(?<!\w)" if self.spaced else ""
         return {
-            cue: re.compile(rf"(?<!\w)(?:{'|'.join(map(heard, words))})") for cue, words in self.cues.items() if words
+            cue: re.compile(rf"{before}(?:{'|'.join(map(heard, words))})") for cue, words in self.cues.items() if words
         }
 
     @functools.cached_property
     def connector(self) -> re.Pattern[str]:
         """Matches a connector that opens a sentence, with what follows it up to the next word."""
-        return _opening(self.connectors)
+        return re.compile(rf"^{self._any_of(self.connectors)}\s*[,:—–\-\uff0c\u060c\uff1a]*\s*", re.IGNORECASE)
 
     @functools.cached_property
     def clause(self) -> re.Pattern[str]:
         """Matches the place after a comma where a new clause begins."""
-        words = "|".join(map(re.escape, sorted(self.joiners, key=len, reverse=True)))
-        return re.compile(rf",\s+(?=(?:{words})(?!\w))" if words else r"[,\uff0c、]\s*(?=\w)", re.IGNORECASE)
+        if not self.spaced:
+            return re.compile(r"[\uff0c\uff1b](?=\w)")
+        return re.compile(rf"[,\u060c]\s+(?={self._any_of(self.joiners)})", re.IGNORECASE)
+
+    @functools.cached_property
+    def _backward(self) -> re.Pattern[str]:
+        return re.compile(rf"[«\"“'—–\-\s]*{self._any_of(self.backward)}", re.IGNORECASE)
+
+    @functools.cached_property
+    def _opener(self) -> re.Pattern[str]:
+        return re.compile(self._any_of(self.openers), re.IGNORECASE)
 
     def leans_back(self, text: str) -> bool:
         """Return whether the sentence opens with a word that points at something said before."""
-        low = text.lower().lstrip("«\"“'—–- ")
-        return any(low.startswith(word) and not low[len(word) : len(word) + 1].isalnum() for word in self.backward)
+        return self._backward.match(text) is not None
 
     def subordinate(self, text: str) -> bool:
         """Return whether the sentence opens with a subordinate clause."""
-        low = text.lower()
-        return any(low.startswith(word) and not low[len(word) : len(word) + 1].isalnum() for word in self.openers)
-
-
-def _opening(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    if not phrases:
-        return re.compile(r"(?!)")
-    words = "|".join(map(re.escape, sorted(phrases, key=len, reverse=True)))
-    return re.compile(rf"^(?:{words})(?!\w)\s*[,:—–-]*\s*", re.IGNORECASE)
+        return self._opener.match(text) is not None
 
 
 @functools.cache

@@ -195,7 +195,7 @@ def _sections(title: str | None, parts: list[_Part], language: Language) -> Outl
         said = tuple(s for part in inside if part.kind != "item" for s in part.sentences)
         points = tuple(part.text for part in inside if part.kind == "item")
         if said or points:
-            ideas.append(Idea(said, heading=parts[place].text.rstrip(" :"), points=points))
+            ideas.append(Idea(said, heading=_unnumbered(parts[place].text), points=points))
     if len(ideas) < _FEW_HEADINGS:
         return None
     close: tuple[Sentence, ...] = ()
@@ -205,6 +205,11 @@ def _sections(title: str | None, parts: list[_Part], language: Language) -> Outl
     guided = sum(language.hears("step", idea.heading or "") for idea in ideas) > len(ideas) / 2
     structure: Structure = "questions" if asked else "how_to" if guided else "list"
     return Outline(title, lede, tuple(ideas), close, structure)
+
+
+def _unnumbered(heading: str) -> str:
+    """Return a heading without its number: slides are counted by the design, and some may be left out."""
+    return regex.sub(r"^\d{1,2}[.)]\s+(?=\S)", "", heading.rstrip(" :"))
 
 
 def _prose(title: str | None, parts: list[_Part], language: Language, wish: Structure | None) -> Outline:

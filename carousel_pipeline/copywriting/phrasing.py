@@ -23,6 +23,11 @@ _TWO_LINES = 80
 _THREE_LINES = 110
 # Fewer words than this explain nothing and label at best.
 _FEW_WORDS = 3
+_LIST_WORDS = 45
+_LONG_POINTS = 3
+# The quality of a heading that the writer himself set apart, by bold type, a colon or a dash.
+_NAMED = 0.9
+_PAUSES = ",;:—–\uff0c\uff1b\uff1a\u060c\u3001"
 _NAME_WORDS = 7
 _SPLITTABLE_WORDS = 45
 
@@ -144,14 +149,14 @@ def _broken(text: str, language: Language) -> Headline:
         at = next((place for place in reversed(spaces) if place <= _TWO_LINES), None)
         if at is None:
             return Headline(as_heading(text), "", 0.1)
-        return Headline(balanced(text[:at].rstrip(" ,;:—–-")) + "…", f"…{balanced(text[at:].strip())}", 0.1)
+        return Headline(balanced(text[:at].rstrip(_PAUSES + " -")) + "…", f"…{balanced(text[at:].strip())}", 0.1)
     at = max(good, key=lambda place: (_pause(text, place, language), place))
-    return Headline(text[:at].rstrip(" ,;:—–-") + "…", f"…{text[at:].strip(' —–-')}", 0.3)
+    return Headline(text[:at].rstrip(_PAUSES + " -") + "…", f"…{text[at:].strip(' —–-')}", 0.3)
 
 
 def _pause(text: str, at: int, language: Language) -> float:
     """Return how natural a break before the word at `at` is: after a comma, or where a clause or a phrase begins."""
-    if text[at - 1] in ",;:—–":
+    if text[at - 1] in _PAUSES:
         return 2.0
     following, last = words(text[at:])[:1], words(text[:at])[-1:]
     if not following or not last or text[at:].lstrip()[0] in "—–":
@@ -183,10 +188,17 @@ def best_headline(said: Sequence[Sentence], language: Language) -> tuple[int, He
     return best, found[best]
 
 
-def body(said: Sequence[Sentence], language: Language, start: str = "", budget: float = BODY_WORDS) -> str:
-    """Return the weightiest sentences that fit `budget` words after `start`, in order; at least one where there is one."""
+def body(
+    said: Sequence[Sentence], language: Language, start: str = "", budget: float = BODY_WORDS, *, follows: bool = False
+) -> str:
+    """Return the weightiest sentences that fit `budget` words after `start`, in order; at least one where there is one.
+
+    `follows` says that the sentence before the first one stands on the slide, as its heading.
+    """
     room = budget - weight_of(start)
-    texts = [lighten(s.text, language, alone=not start and number == 0) for number, s in enumerate(said)]
+    texts = [
+        lighten(s.text, language, alone=not follows and not start and number == 0) for number, s in enumerate(said)
+    ]
     lengths = [weight_of(text) for text in texts]
     chosen: set[int] = set()
     if sum(lengths) <= room * 1.1:
@@ -204,9 +216,9 @@ def body(said: Sequence[Sentence], language: Language, start: str = "", budget: 
     if len(chosen) > 1 and max(chosen) == len(said) - 1 and said[-1].text.endswith("?"):
         chosen.discard(len(said) - 1)  # its answer stands on another slide
     for place in sorted(chosen):
-        bare = place - 1 not in chosen and not (place == 0 and start)
+        bare = place - 1 not in chosen and not (place == 0 and (start or follows))
         parts.append(lighten(said[place].text, language, alone=bare))
-    joint = "\n" if any("\n" in part for part in parts) else " "
+    joint = "\n" if any("\n" in part for part in parts) else " " * language.spaced
     return clipped(balanced(joint.join(parts)), MAX_BODY)
 
 
@@ -216,10 +228,14 @@ def _appeal(said: Sequence[Sentence], place: int) -> float:
 
 
 def points(found: Sequence[str], language: Language) -> str:
-    """Return list lines, each lightened and without a full stop."""
-    lines = [regex.sub(r"[.;,]+$", "", lighten(point.replace("\n", " "), language, alone=True)) for point in found]
-    share = max(60, MAX_BODY // max(1, len(lines)) - 3)
-    return "\n".join(f"- {clipped(balanced(capital(line)), share)}" for line in lines)
+    """Return list lines without full stops: all of up to `POINTS`, of long ones the names where they have one, or else fewer."""
+    lines = [lighten(point.replace("\n", " "), language, alone=True) for point in found[:POINTS]]
+    if sum(map(weight_of, lines)) > _LIST_WORDS:
+        won = [headline(line, language) for line in lines]
+        named = all(name.quality > _NAMED for name in won)
+        lines = [name.text for name in won] if named else lines[:_LONG_POINTS]
+    share = MAX_BODY // max(1, len(lines)) - 3
+    return "\n".join(f"- {clipped(regex.sub(r'[.;,]+$', '', balanced(capital(line))), share)}" for line in lines)
 
 
 def split_verse(text: str) -> tuple[str, str]:
@@ -258,7 +274,7 @@ def clipped(text: str, limit: int) -> str:
     at = max((place for place in places_to_break(text[:limit]) if place < limit), default=0)
     if at < limit // 2:
         at = max((place for place in places_to_break(regex.sub(r"\s", "_", text[:limit])) if place < limit), default=0)
-    return balanced(text[:at].rstrip(" ,;:—–-")) + "…"
+    return balanced(text[:at].rstrip(_PAUSES + " -")) + "…"
 
 
 def marked(text: str, mark: str) -> str:

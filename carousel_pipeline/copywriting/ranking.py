@@ -58,7 +58,7 @@ def stems(text: str, language: Language) -> list[str]:
     topical = [word for word in found if word not in language.stopwords and not word.isdigit()]
     if language.stemmer:
         return list(_stemmer(language.stemmer).stemWords(topical))
-    if language.script in {"Han", "Hiragana"}:
+    if not language.spaced:
         return [run[i : i + 2] for word in topical for run in _HAN_RUN.findall(word) for i in range(len(run) - 1)]
     return topical
 
@@ -125,8 +125,10 @@ def keywords(text: str, title: str, language: Language, limit: int = 6, least: i
 
 
 def _candidates(text: str, language: Language) -> list[str]:
-    if language.script in {"Han", "Hiragana"}:
-        return [run for word in words(text) for run in _HAN_RUN.findall(word) if len(run) <= 4]  # noqa: PLR2004 - longer runs are clauses
+    if not language.spaced:
+        return [
+            run for run in _HAN_RUN.findall(_without_function_words(text, language)) if len(run) <= _SHORTEST_KEYWORD
+        ]
     plain = [word.replace("’", "'").split("'")[0] for word in words(text)]
     known = [
         word
@@ -141,6 +143,12 @@ def _candidates(text: str, language: Language) -> list[str]:
     if language.code == "de":
         known = [word for word in known if word[:1].isupper()]
     return [word.lower() for word in known if not word.lower().endswith(language.dull_endings)]
+
+
+def _without_function_words(text: str, language: Language) -> str:
+    """Return unspaced text with a space for each function word, which leaves its short words apart."""
+    function = "|".join(map(regex.escape, sorted(language.stopwords, key=len, reverse=True)))
+    return regex.sub(function, " ", text)
 
 
 @functools.cache
