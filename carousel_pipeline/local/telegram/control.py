@@ -9,6 +9,7 @@ import mimetypes
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -264,7 +265,7 @@ class Control:
         if row["kind"] == "photo" and "." not in path.name:
             mime = _picture_type(path.read_bytes()[:12])
         inline = mime in _SHOWN_INLINE and "download" not in request.query
-        disposition = "inline" if inline else f"attachment; filename*=UTF-8''{_quoted(name)}"
+        disposition = "inline" if inline else f"attachment; filename*=UTF-8''{quote(name, safe='')}"
         headers = {
             "Content-Type": mime if inline else "application/octet-stream",
             "Content-Disposition": disposition,
@@ -305,10 +306,6 @@ def _picture_type(head: bytes) -> str:
     if head[8:12] == b"WEBP":
         return "image/webp"
     return next((mime for start, mime in signatures.items() if head.startswith(start)), "application/octet-stream")
-
-
-def _quoted(name: str) -> str:
-    return "".join(chr(byte) if chr(byte).isalnum() or byte in b"-._~" else f"%{byte:02X}" for byte in name.encode())
 
 
 def _number(request: web.Request, name: str, default: float) -> float:

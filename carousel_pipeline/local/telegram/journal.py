@@ -36,7 +36,11 @@ class Journal:
             ) from None
         self._tables: dict[str, dict[str, Any]] = {}
         self._lines = 0
-        self._replay()
+        try:
+            self._replay()
+        except BaseException:
+            self._lock.close()
+            raise
         self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._compact_if_due()
 

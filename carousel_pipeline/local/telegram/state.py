@@ -67,7 +67,7 @@ class World:
 
     def bot(self) -> dict[str, Any]:
         """Return the bot as a User."""
-        name = self.journal.table("profile").get("name", BOT_NAME)
+        name = self.journal.table("profile").get("name") or BOT_NAME
         return {"id": self._bot_id, "is_bot": True, "first_name": name, "username": BOT_USERNAME}
 
     # Users and their private chats

@@ -70,8 +70,7 @@ function textBlock(message, act, stamped) {
   const entities = message.text ? message.entities : message.caption_entities;
   const nodes = formatted(message.text ?? message.caption, entities, act.onCommand);
   // The time stands in the corner; an invisible copy of it keeps the last line from running under it.
-  const room = stamped ? el("span", { class: "room", "aria-hidden": "true" }) : null;
-  room?.append(...stamped.cloneNode(true).childNodes);
+  const room = stamped ? el("span", { class: "room", "aria-hidden": "true", "data-stamp": stamped.textContent }) : null;
   return el("div", { class: "text", dir: "auto" }, ...nodes, room);
 }
 
