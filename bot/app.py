@@ -1,7 +1,7 @@
 """The bot put together: what exists, what runs, and in which order it stops.
 
-Starting: pools, Telegram says who we are, then everything at once. Stopping (SIGTERM, Ctrl-C): first no more updates are taken, then
-what was taken is finished, then tasks, sessions and pools are closed, so nothing is cut off and nothing is left open (M21).
+Starting: pools, Telegram says who we are, then everything at once. Stopping (SIGTERM, Ctrl-C): first no more updates are taken,
+then what was taken is finished, then tasks, sessions and pools are closed: nothing is cut off, nothing is left open (M21).
 """
 
 import asyncio
@@ -25,13 +25,12 @@ from aiogram.methods import (
     DeleteMessage,
     EditMessageReplyMarkup,
     EditMessageText,
-    GetMe,
     Response,
     SendMediaGroup,
     SendMessage,
-    SetMyCommands,
 )
-from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats, Update, User
+from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats, Message, Update, User
+from pydantic import BaseModel
 
 from bot import handlers, lean
 from bot.collector import Collector
@@ -62,7 +61,7 @@ _log = logging.getLogger(__name__)
 COMMANDS: Final = ("start", "new", "balance", "language", "cancel", "help", "terms", "privacy")
 _PARALLEL: Final = 8
 _DRAIN_S: Final = 15.0
-_BUILT_AT_START: Final = (
+_BUILT_AT_START: Final[tuple[type[BaseModel], ...]] = (
     Update,
     AnswerCallbackQuery,
     DeleteMessage,
@@ -70,7 +69,10 @@ _BUILT_AT_START: Final = (
     EditMessageText,
     SendMediaGroup,
     SendMessage,
-    *(Response[method.__returning__] for method in (GetMe, SendMessage, EditMessageText, SendMediaGroup)),
+    Response[User],
+    Response[Message],
+    Response[Message | bool],
+    Response[list[Message]],
 )
 
 
@@ -141,7 +143,7 @@ def check(settings: Settings) -> tuple[str, str, str, str]:
 
 
 @asynccontextmanager
-async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:  # noqa: B008 (frozen)
+async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
     """Open everything the bot needs; closed again in the right order.
 
     Raises:

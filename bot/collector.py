@@ -1,10 +1,11 @@
 """Several messages within a short pause are one text: Telegram cuts long texts, people forward threads.
 
-What was collected lies in Postgres, so a restart in the middle of the pause loses nothing. The request's key is the first message,
-so collecting the same messages twice opens one request.
+What was collected lies in Postgres, so a restart in the middle of the pause loses nothing. The request's key is the first
+message, so collecting the same messages twice opens one request.
 """
 
 import asyncio
+import itertools
 import logging
 from typing import Final
 
@@ -147,7 +148,7 @@ class Collector:
 def join_texts(bodies: list[str]) -> str:
     """Return one text; what Telegram cut is put together without a seam, separate messages become paragraphs."""
     joined = bodies[0]
-    for before, body in zip(bodies, bodies[1:], strict=False):
+    for before, body in itertools.pairwise(bodies):
         cut = len(before) >= _CUT_BY_TELEGRAM and not before.rstrip().endswith((".", "!", "?", "…"))
         joined += (" " if cut else "\n\n") + body
     return joined

@@ -5,7 +5,6 @@ that was lost on the way does not start a second run; the ledger's fencing is th
 properly is `DagsterUnavailableError`: the row is tried again, and the sensor `dispatch_requests` tries too.
 """
 
-import asyncio
 from typing import Any, Final
 
 import aiohttp
@@ -91,6 +90,6 @@ class DagsterClient:
                 answer = await response.json(content_type=None)
             result: dict[str, Any] = answer["data"][field]
             result["__typename"]
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, KeyError, TypeError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError) as error:
             raise DagsterUnavailableError(f"Dagster did not answer {field}: {type(error).__name__}") from None
         return result

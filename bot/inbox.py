@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 RawUpdate = dict[str, Any]
 Handle = Callable[[RawUpdate, bool], Awaitable[None]]
 
+UNDERSTOOD: Final = frozenset({"message", "edited_message", "channel_post", "callback_query", "my_chat_member"})
+"""Kinds of updates that are asked for; a kind that a later Telegram invents is passed over."""
 LEASE: Final = timedelta(seconds=60)
 _ATTEMPTS: Final = 5
 _RECLAIM_EVERY_S: Final = 5.0
@@ -56,6 +58,8 @@ class Inbox:
         """
         wanted, told = [], []
         for update in updates:
+            if UNDERSTOOD.isdisjoint(update):
+                continue
             verdict = Verdict.LET_IN if essential(update) else self._limiter.knock(lane_of(update))
             if verdict is Verdict.LET_IN:
                 wanted.append(update)
@@ -114,7 +118,7 @@ class Inbox:
                 await self._store.inbox_done(self._bot_id, [update["update_id"]])
         except (psycopg.OperationalError, PoolTimeout) as error:
             _log.warning("update %s stays in the inbox: %s", update["update_id"], type(error).__name__)
-        except Exception:
+        except Exception:  # noqa: BLE001 (one update must not end its chat's lane)
             # The handler's own net has spoken to the person already or could not; trying again would fail again.
             _log.exception("update %s failed", update["update_id"])
             await self._give_up(update)
@@ -135,8 +139,8 @@ def _bodies(update: RawUpdate) -> Iterator[dict[str, Any]]:
 def lane_of(update: RawUpdate) -> int:
     """Return whose update this is: the sender's id, else the chat's; both are unique over Telegram."""
     for body in _bodies(update):
-        message = body.get("message") if isinstance(body.get("message"), dict) else body
-        for owner in (body.get("from"), message.get("chat")):
+        message = body.get("message")
+        for owner in (body.get("from"), (message if isinstance(message, dict) else body).get("chat")):
             if isinstance(owner, dict) and isinstance(owner.get("id"), int):
                 return int(owner["id"])
     return 0

@@ -20,7 +20,7 @@ def _put_off_rebuilds() -> None:
         return
     stock = BaseModel.__dict__["model_rebuild"]
 
-    def later(_cls: type[BaseModel], **_: Any) -> None:
+    def later(_cls: type[BaseModel], /, **_: Any) -> None:
         return None
 
     # Only while aiogram is being imported; every other model in the process keeps pydantic's own method.

@@ -1,7 +1,7 @@
 """One connection that hears what the database announces, so nobody has to ask every moment.
 
-A notification is a hint, never the only way to learn something: everybody who gets hints also looks by themselves now and then. After
-a lost connection everybody is told to look, for what was announced meanwhile was not heard.
+A notification is a hint, never the only way to learn something: everybody who gets hints also looks by themselves now and then.
+After a lost connection everybody is told to look, for what was announced meanwhile was not heard.
 """
 
 import asyncio

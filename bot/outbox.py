@@ -1,7 +1,7 @@
 """Work that was promised in a transaction and is done after it: runs to start, people to tell.
 
-The database writes a row in the transaction that makes it true; this worker does it at least once. Each kind of work is written so
-that a second time changes nothing a person would notice. What fails waits longer and longer; what fails for good becomes a dead
+The database writes a row in the transaction that makes it true; this worker does it at least once. Each kind of work is written
+so that a second time changes nothing a person would notice. What fails waits longer and longer; what fails for good is a dead
 letter for the operator. A flood wait in one chat holds up nobody else: rows are worked on side by side.
 """
 
@@ -24,7 +24,7 @@ from carousel_pipeline.errors import TransientError
 _log = logging.getLogger(__name__)
 Work = Callable[[OutboxItem], Awaitable[None]]
 
-_POLL_S: Final = 5.0
+_POLL_S: Final = 1.0
 _ATTEMPTS: Final = 12
 
 
@@ -92,7 +92,7 @@ class Outbox:
         except (TransientError, AiogramError) as error:
             _log.warning("outbox %s (%s), try %s: %s", item.id, item.topic, item.attempts, type(error).__name__)
             await self._give_back(item, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (one row must not end the worker)
             _log.exception("outbox %s (%s), try %s", item.id, item.topic, item.attempts)
             await self._give_back(item, error)
 

@@ -1,7 +1,7 @@
 """Long polling that acknowledges an update only when it is stored.
 
 aiogram's own polling moves the offset on before a handler ran, so a crash loses what was in memory; and one update it cannot
-parse makes the whole batch unreadable for ever. Here updates travel as plain JSON until each is stored, then are parsed one by one.
+parse makes the whole batch unreadable for ever. Here updates are plain JSON until stored, then parsed one by one.
 """
 
 import asyncio
@@ -15,19 +15,10 @@ from aiogram.methods import TelegramMethod
 from psycopg_pool import PoolTimeout
 
 from bot.errors import SecondPollerError, postpone
-from bot.inbox import Inbox
+from bot.inbox import UNDERSTOOD, Inbox
 from carousel_pipeline.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
-ALLOWED_UPDATES: Final = (
-    "message",
-    "edited_message",
-    "channel_post",
-    "callback_query",
-    "inline_query",
-    "pre_checkout_query",
-    "my_chat_member",
-)
 _WAIT_S: Final = 25
 _CONFLICTS: Final = 8
 
@@ -41,7 +32,7 @@ class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
     offset: int | None = None
     timeout: int = _WAIT_S
     limit: int = 100
-    allowed_updates: list[str] = list(ALLOWED_UPDATES)
+    allowed_updates: tuple[str, ...] = tuple(sorted(UNDERSTOOD))
 
 
 async def poll(bot: Bot, inbox: Inbox) -> None:

@@ -1,7 +1,7 @@
 """One progress message per running carousel, edited as the work goes on.
 
-Notifications are only a hint to look: what is shown comes from the database, at most once in two seconds per chat, and never while
-something else waits to be said there. So a hundred reports in a second are one edit, and edits never queue up.
+Notifications are only a hint to look: what is shown comes from the database, at most once in two seconds per chat, and never
+while something else waits to be said there. So a hundred reports in a second are one edit, and edits never queue up.
 """
 
 import asyncio

@@ -62,7 +62,7 @@ class Sender(BaseRequestMiddleware):
         Raises:
             aiogram.exceptions.AiogramError: what Telegram answered, or that the outcome is unknown.
         """
-        if isinstance(method, GetRawUpdates):
+        if method.__api_method__ == GetRawUpdates.__api_method__:
             return await make_request(bot, method)
         chat = getattr(method, "chat_id", None)
         if chat is None:
@@ -130,7 +130,7 @@ def retry_wait(error: Exception, method: TelegramMethod[Any], attempt: int) -> f
     """
     jitter = random.uniform(0.05, 0.3)  # noqa: S311 (spreads retries, guards nothing)
     if isinstance(error, TelegramRetryAfter):
-        return error.retry_after + jitter if error.retry_after <= _LONGEST_WAIT_S else None
+        return float(error.retry_after) + jitter if error.retry_after <= _LONGEST_WAIT_S else None
     if isinstance(error, TelegramBadRequest):
         flood = _FLOOD.search(error.message)
         # An album may be half sent by then: the one who sent it decides, see delivery.
@@ -141,5 +141,5 @@ def retry_wait(error: Exception, method: TelegramMethod[Any], attempt: int) -> f
         return None
     never_left = isinstance(error.__cause__, aiohttp.ClientConnectorError)
     if never_left or method.__api_method__.startswith(_REPEATABLE):
-        return 0.3 * 2**attempt + jitter
+        return 0.3 * float(2**attempt) + jitter
     return None

@@ -1,4 +1,4 @@
-"""The messages that show a request: at most one outline, one progress and one control message each, edited rather than repeated."""
+"""The messages that show a request: at most one outline, progress and control message each, edited rather than repeated."""
 
 import logging
 from typing import Final, Literal

@@ -48,6 +48,7 @@ async def start(
     store: Store,
     styles: Styles,
     state: FSMContext,
+    *,
     demo: bool,
 ) -> None:
     """Greet; the welcome credits are given once, however often somebody starts."""

@@ -1,4 +1,4 @@
-"""Groups and channels: the work is done in a private chat, and the bot says so when it is addressed or added, not at every post."""
+"""Groups and channels: the work is done in a private chat; the bot says so when it is addressed or added, not at every post."""
 
 from aiogram import F, Router
 from aiogram.enums import ChatMemberStatus, ChatType

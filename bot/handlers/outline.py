@@ -1,6 +1,6 @@
 """Buttons under an outline: make it, try again, another style, size or number of slides, discard.
 
-Every other version is a request of its own with a parent; an outline is never edited. The message is handed on to the new request.
+Every other version is a request of its own with a parent; an outline is never edited. Its message goes on to the new request.
 """
 
 from typing import Any

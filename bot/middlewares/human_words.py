@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from aiogram import BaseMiddleware, Bot
 from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
-from aiogram.types import CallbackQuery, InaccessibleMessage, Message, TelegramObject, Update
+from aiogram.types import CallbackQuery, Message, TelegramObject, Update
 from psycopg_pool import PoolTimeout
 
 from bot.refusals import refusal
@@ -65,7 +65,7 @@ async def answer(event: TelegramObject, bot: Bot, text: Html) -> None:
     try:
         if isinstance(inner, CallbackQuery):
             await bot.answer_callback_query(inner.id, plain(text), show_alert=True)
-        elif isinstance(inner, Message) and not isinstance(inner, InaccessibleMessage) and inner.chat.type != "channel":
+        elif isinstance(inner, Message) and inner.chat.type != "channel":
             await bot.send_message(inner.chat.id, text)
     except AiogramError as error:
         _log.info("no answer possible: %s", type(error).__name__)

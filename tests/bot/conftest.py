@@ -1,4 +1,4 @@
-"""The real bot over real HTTP against the local Telegram and a Dagster that answers as Dagster does; the tests play the pipeline."""
+"""The real bot over real HTTP against the local Telegram and a fake Dagster over a socket; the tests play the pipeline."""
 
 import asyncio
 import itertools
@@ -314,7 +314,17 @@ class Stage:
 def telegram() -> Iterator[str]:
     """The local Telegram, a process of its own as in the product; its address."""
     with tempfile.TemporaryDirectory(prefix="carousel-telegram-") as home:
-        command = [sys.executable, "-m", "carousel_pipeline.local.telegram", "--port", "0", "--home", home, "--token", TOKEN]
+        command = [
+            sys.executable,
+            "-m",
+            "carousel_pipeline.local.telegram",
+            "--port",
+            "0",
+            "--home",
+            home,
+            "--token",
+            TOKEN,
+        ]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert server.stdout is not None
         with server.stdout:

@@ -1,0 +1,76 @@
+"""The bot as a process: how fast it starts, how much it takes, how it stops, what it imports."""
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+_HEAVY = ("dagster", "PIL", "numpy", "uharfbuzz", "anthropic", "google", "polars", "boto3", "pyphen", "bidi")
+
+
+def _environment(stage: SimpleNamespace) -> dict[str, str]:
+    settings = stage.settings
+    return {
+        **os.environ,
+        "TELEGRAM_BOT_TOKEN": settings.telegram_bot_token.get_secret_value(),
+        "TELEGRAM_API_URL": settings.telegram_api_url,
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "DAGSTER_GRAPHQL_URL": settings.dagster_graphql_url,
+        "ARTIFACTS_URL": settings.artifacts_url,
+        "PYTHONWARNINGS": "error",
+        "PYTHONDEVMODE": "1",
+    }
+
+
+@pytest.mark.finding("M21")
+async def test_starts_small_answers_and_stops_cleanly(stage: SimpleNamespace) -> None:
+    person = await stage.person()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", env=_environment(stage), stderr=asyncio.subprocess.PIPE
+    )
+    await person.says("/start")
+    await person.sees("10 credits", within=30)
+    await person.says("a text that nobody may read in a log")
+    await person.sees("Writing the outline")
+    status = Path(f"/proc/{process.pid}/status")
+    if status.exists():
+        resident_mb = int(status.read_text().split("VmRSS:")[1].split()[0]) // 1024
+        assert resident_mb <= 130
+    process.send_signal(signal.SIGTERM)
+    _, log = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0
+    text = log.decode()
+    assert "the bot listens" in text
+    assert "ResourceWarning" not in text
+    assert "Traceback" not in text
+    assert "nobody may read" not in text
+    assert stage.settings.telegram_bot_token.get_secret_value() not in text
+
+
+def test_imports_quickly_and_lightly() -> None:
+    code = f"import sys, bot.app, bot.__main__; print([name for name in {_HEAVY!r} if name in sys.modules])"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    # Seconds of the processor, which other people's load does not change much; the stock import of aiogram takes five.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 3.5
+
+
+def test_a_missing_setting_is_one_clear_line() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TELEGRAM_BOT_TOKEN"}
+    done = subprocess.run(
+        [sys.executable, "-m", "bot"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environment, "DATABASE_URL": ""},
+    )
+    assert done.returncode == 2
+    assert "TELEGRAM_BOT_TOKEN" in done.stderr
+    assert "Traceback" not in done.stderr
