@@ -6,6 +6,7 @@ asks for `database_url` gets a copy of it that nobody else sees.
 
 import itertools
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,6 +28,20 @@ _finished: list[str] = []
 Connect = Callable[[Role | None], psycopg.Connection[Row]]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a failing random test be replayed: `--seed` with the number it printed."""
+    parser.addoption("--seed", type=int, help="seed of the random tests; chosen and printed otherwise")
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """The seed of a random test, printed when it fails."""
+    given: int | None = request.config.getoption("--seed")
+    chosen = secrets.randbits(32) if given is None else given
+    print(f"replay with: pytest {request.node.nodeid!r} --seed {chosen}")  # noqa: T201 - pytest shows it on failure
+    return chosen
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
     names = {name.upper() for name in Settings.model_fields}
@@ -46,10 +61,17 @@ def _fresh_settings() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
+def memory() -> str | None:
+    """A folder without a disk behind it, if there is a roomy one: copies of the template are seven times faster there."""
+    folder = Path("/dev/shm")  # noqa: S108 - folders with random names are made in it
+    return str(folder) if folder.is_dir() and shutil.disk_usage(folder).free > _ROOMY else None
+
+
+@pytest.fixture(scope="session")
+def postgres(memory: str | None) -> Iterator[EmbeddedPostgres]:
     """A server without durability; its `url(name)` names any database, existing or not."""
     with (
-        tempfile.TemporaryDirectory(prefix="carousel-pg-", dir=_in_memory(), ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryDirectory(prefix="carousel-pg-", dir=memory, ignore_cleanup_errors=True) as folder,
         EmbeddedPostgres(Path(folder), durable=False) as server,
     ):
         yield server
@@ -101,9 +123,3 @@ def _database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
         )
     yield postgres.url(name)
     _finished.append(name)
-
-
-def _in_memory() -> str | None:
-    """Return a folder without a disk behind it if there is a roomy one: copies of the template are seven times faster."""
-    memory = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
-    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > _ROOMY else None
