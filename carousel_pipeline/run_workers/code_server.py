@@ -5,6 +5,7 @@ That attribute is replaced, nothing else is. Where a new Dagster has no such att
 the stock way is kept and the log says so: runs start slowly, and right.
 """
 
+import importlib
 import logging
 import os
 import signal
@@ -44,6 +45,10 @@ class WarmApiServer(DagsterApiServer):
 
     stopping = False
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.prepared = threading.Event()
+
     def use(self, run_processes: BaseContext) -> bool:
         """Start runs through `run_processes` from now on; return False when this Dagster cannot be told to."""
         if not isinstance(getattr(self, "_mp_ctx", None), BaseContext):
@@ -54,9 +59,13 @@ class WarmApiServer(DagsterApiServer):
     def StartRun(  # noqa: N802 - Dagster's name
         self, request: dagster_api_pb2.StartRunRequest, context: grpc.ServicerContext
     ) -> dagster_api_pb2.StartRunReply:
-        """Start a run; while stopping, be unreachable, so that the run waits in the queue. Dagster's answer would fail it."""
+        """Start a run, once processes are prepared.
+
+        While stopping, be unreachable: then the run waits in the queue. Dagster's own answer would fail it.
+        """
         if self.stopping:
             context.abort(grpc.StatusCode.UNAVAILABLE, "this code server is stopping")
+        self.prepared.wait()
         return super().StartRun(request, context)
 
     def stop(self, hurry: threading.Event) -> None:
@@ -94,6 +103,7 @@ def serve(host: str, port: int, definitions: str = DEFINITIONS) -> None:
         definitions: module with the `Definitions` object.
     """
     configure_loggers()
+    importlib.import_module(definitions)
     run_processes = start_fork_server(definitions)
     terminated = threading.Event()
     workers = FuturesAwareThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="grpc")
@@ -104,7 +114,7 @@ def serve(host: str, port: int, definitions: str = DEFINITIONS) -> None:
         loadable_target_origin=LoadableTargetOrigin(executable_path=sys.executable, module_name=definitions),
     )
     server = DagsterGrpcServer(terminated, servicer, _log, workers, host=host, port=port)
-    use_warm_processes(servicer, run_processes)
+    threading.Thread(target=use_warm_processes, args=(servicer, run_processes), name="prepare", daemon=True).start()
     _stop_on_signals(servicer)
     _log.info("code server of %s listens on %s:%d in process %d", definitions, host, port, os.getpid())
     server.serve()  # type: ignore[no-untyped-call]  # Dagster's
@@ -112,17 +122,22 @@ def serve(host: str, port: int, definitions: str = DEFINITIONS) -> None:
 
 
 def use_warm_processes(servicer: WarmApiServer, run_processes: RunProcessContext) -> None:
-    """Have the servicer fork its runs, or keep the stock way and say why."""
+    """Have the servicer fork its runs once they can be forked, or keep the stock way and say why."""
+    if problem := _problem(servicer, run_processes):
+        _log.error("runs will start slowly, each in a fresh interpreter: %s", problem)
+    else:
+        _log.info("runs are forked from a warm process")
+    servicer.prepared.set()
+
+
+def _problem(servicer: WarmApiServer, run_processes: RunProcessContext) -> str:
     try:
         await_fork_server(run_processes)
     except PreloadError as error:
-        _log.error("runs will start slowly, each in a fresh interpreter: %s", error)
-        return
-    if not servicer.use(run_processes):
-        _log.error(
-            "runs will start slowly, each in a fresh interpreter: this Dagster's DagsterApiServer has no `_mp_ctx`; "
-            "adapt carousel_pipeline/run_workers/code_server.py"
-        )
+        return str(error)
+    if servicer.use(run_processes):
+        return ""
+    return "this Dagster's DagsterApiServer has no `_mp_ctx`; adapt carousel_pipeline/run_workers/code_server.py"
 
 
 def _stop_on_signals(servicer: WarmApiServer) -> None:

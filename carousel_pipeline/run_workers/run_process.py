@@ -11,19 +11,31 @@ What must stay true:
 """
 
 import ctypes
+import gc
 import importlib
 import multiprocessing
-import multiprocessing.forkserver
 import os
 import signal
+import socket
 import sys
 import threading
-from multiprocessing.connection import Connection
+import traceback
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection, arbitrary_address  # type: ignore[attr-defined]  # absent from the stubs
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
 
 DEFINITIONS = "carousel_pipeline.definitions"
 PRELOAD_DEFINITIONS = "_CAROUSEL_PRELOAD_DEFINITIONS"  # the one way to tell a fork server anything is its environment
 _PRELOAD = "carousel_pipeline.run_workers.preload"
+_FORK_SERVER = {
+    "_forkserver_address",
+    "_forkserver_alive_fd",
+    "_forkserver_pid",
+    "_inherited_fds",
+    "_lock",
+    "_preload_modules",
+}
 _PR_SET_PDEATHSIG = 1
 _LAST_WORDS_S = 10.0
 
@@ -52,7 +64,10 @@ class RunProcessContext(ForkServerContext):
 
 
 def start_fork_server(definitions: str) -> RunProcessContext:
-    """Start preparing the process that runs are forked from, and return without waiting for it.
+    """Begin to prepare the process that runs are forked from, and return without waiting for it.
+
+    Call it with `definitions` imported and no thread started: then the fork server is itself a fork, which shares this process's
+    memory and imports only what is missing. Otherwise, and whenever it has to be replaced, Python starts a fresh one.
 
     Args:
         definitions: the module whose definitions it loads.
@@ -60,8 +75,40 @@ def start_fork_server(definitions: str) -> RunProcessContext:
     context = RunProcessContext()
     os.environ[PRELOAD_DEFINITIONS] = definitions
     context.set_forkserver_preload(["__main__", _PRELOAD])
-    multiprocessing.forkserver.ensure_running()
+    if threading.active_count() > 1 or not _fork_the_fork_server():
+        forkserver.ensure_running()
     return context
+
+
+def _fork_the_fork_server() -> bool:
+    """Do what `multiprocessing.forkserver` does at its first use, with a fork where it would start an interpreter.
+
+    Where to find the fork server is private to that module. Where a new Python keeps it elsewhere, return False: all is as usual.
+    """
+    server = getattr(forkserver, "_forkserver", None)
+    if server is None or set(vars(server)) != _FORK_SERVER:
+        return False
+    resource_tracker.ensure_running()
+    gc.collect()
+    gc.freeze()  # the collector of either process would touch, and so copy, what they share
+    address = arbitrary_address("AF_UNIX")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        Path(address).chmod(0o600)
+        listener.listen()
+        alive_r, alive_w = os.pipe()
+        if (pid := os.fork()) == 0:
+            try:
+                os.close(alive_w)
+                forkserver.main(listener.detach(), alive_r, [_PRELOAD])
+            except SystemExit:
+                os._exit(0)
+            except BaseException:  # noqa: BLE001 - told, then the end: this must not return into its parent's code
+                traceback.print_exc()
+            os._exit(1)
+        os.close(alive_r)
+    vars(server).update(_forkserver_address=address, _forkserver_alive_fd=alive_w, _forkserver_pid=pid)
+    return True
 
 
 def await_fork_server(context: RunProcessContext) -> None:

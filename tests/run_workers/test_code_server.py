@@ -6,12 +6,14 @@ import multiprocessing
 import subprocess
 import sys
 import threading
+from multiprocessing import forkserver
 from multiprocessing.context import SpawnContext
 
 import pytest
 from dagster._core.utils import FuturesAwareThreadPoolExecutor
 from dagster._grpc.server import DagsterApiServer
 
+from carousel_pipeline.run_workers import run_process
 from carousel_pipeline.run_workers.code_server import WarmApiServer
 from carousel_pipeline.run_workers.run_process import RunProcessContext
 
@@ -33,6 +35,12 @@ def test_dagster_still_starts_runs_through_the_context_we_replace(servicer: Warm
     assert "_mp_ctx.Process" in inspect.getsource(DagsterApiServer.StartRun)
     assert servicer.use(RunProcessContext())
     assert isinstance(servicer._mp_ctx, RunProcessContext)
+
+
+def test_python_still_keeps_its_fork_server_where_we_look() -> None:
+    assert set(vars(forkserver._forkserver)) == run_process._FORK_SERVER, (
+        "Python has changed: run_workers/run_process.py forks no fork server any more, each costs a fresh import"
+    )
 
 
 def test_a_dagster_without_that_context_is_left_alone(servicer: WarmApiServer) -> None:
