@@ -55,8 +55,12 @@ def ask_source(t: Texts) -> Screen:
 def outline(t: Texts, card: Card, style: str, *, demo: bool) -> Screen:
     """Return an outline that waits for a decision; `style` is the style's name."""
     price = card.price or 0
-    key = "outline.price" if card.available >= price else "outline.short"
-    money = t.count(key, price, available=card.available, after=card.available - price)
+    money = t.count(
+        "outline.price" if card.available >= price else "outline.short",
+        price,
+        available=card.available,
+        after=card.available - price,
+    )
     notes = _paragraphs(_lines(_choices(t, card, style), money), t("outline.free"), t("demo.note") if demo else None)
     return Screen(_paragraphs(_slides(t, card), notes), keyboards.outline(t, card))
 

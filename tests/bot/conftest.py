@@ -98,6 +98,12 @@ class Pipeline:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
+    async def until(self, statement: str) -> None:
+        """Wait until a query has rows; the database announces nothing about the bot's own tables."""
+        async with asyncio.timeout(10):
+            while not self.sql(statement, None):  # noqa: ASYNC110 (there is no event to wait for)
+                await asyncio.sleep(0.02)
+
     def named(self, name: str, **values: Any) -> list[dict[str, Any]]:
         return self.sql(query(name).decode(), **values)
 
