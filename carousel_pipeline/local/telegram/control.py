@@ -1,6 +1,23 @@
 """The control API under /sim: the users' side, for tests, the demo and the chat page.
 
 Every answer is JSON; a wrong request is answered with `{"error": {"code", "message"}}` that says what was wrong.
+
+    POST /sim/users {first_name, last_name, username, language_code, started=true} -> {user_id, chat_id}
+    PATCH /sim/users/{chat} {first_name, last_name, language_code}            GET /sim/users -> {users}
+    POST /sim/chats/{chat}/messages, JSON or multipart -> {message_id, message_ids}: `text` (split at 4096 as clients do),
+         or a file `document` or `photo` with `caption`, or `content`: any other fields of a Message (a voice, a sticker);
+         with it `reply_to_message_id`, `forward_origin`, `media_group_id`
+    PUT  /sim/chats/{chat}/messages/{message} {text}: the user edits an own text
+    POST /sim/chats/{chat}/press {message_id, data} -> {callback_query_id}; `age_s` makes the query old, `crafted` sends data
+         that no button has, `inaccessible` sends a message the bot cannot see any more
+    POST /sim/chats/{chat}/block, /unblock
+    GET  /sim/chats/{chat} -> {user, started, blocked, keyboard, pinned, commands, description, next}
+    GET  /sim/chats/{chat}/messages -> {messages, next}
+    GET  /sim/chats/{chat}/events?after=N&wait=S -> {events, next, missed}
+    GET  /sim/log?after=N&limit=L -> {calls: [{n, at, method, params, files, result, complete}], next}; getUpdates is not in it
+    GET/POST/DELETE /sim/faults, DELETE /sim/faults/{id}; see faults.py       POST /sim/limits {active}
+    GET  /sim/updates -> {pending}                                            POST /sim/updates/replay {last} -> {replayed}
+    GET  /sim/files/{file_id} -> the bytes; `?download` names the file        POST /sim/reset
 """
 
 import functools
@@ -151,8 +168,9 @@ class Control:
         if reply_to:
             quoted = {key: value for key, value in self._found(chat_id, reply_to).items() if key != "reply_to_message"}
             contents[0]["reply_to_message"] = quoted
-        if forwarded := arguments.parsed("forward_origin", "forward origin"):
-            contents = [{**content, "forward_origin": forwarded} for content in contents]
+        extra = {"forward_origin": arguments.parsed("forward_origin", "forward origin")}
+        extra["media_group_id"] = arguments.text("media_group_id")
+        contents = [{**content, **{key: value for key, value in extra.items() if value}} for content in contents]
         sent = [self._world.say(chat_id, content)["message_id"] for content in contents]
         return web.json_response({"message_id": sent[0], "message_ids": sent}, status=201)
 
@@ -165,9 +183,11 @@ class Control:
             return [{"photo": await self._world.files.photo(arguments.media("photo", "photo")), **extra}]
         if "document" in arguments.files or arguments.text("document"):
             return [{"document": self._world.files.document(arguments.media("document", "document")), **extra}]
+        if isinstance(other := arguments.parsed("content", "content"), dict) and other:
+            return [{**other, **extra}]
         text = arguments.text("text").strip()
         if not text:
-            raise ControlError(400, "nothing_to_send", "a message has a text, a document or a photo")
+            raise ControlError(400, "nothing_to_send", "a message has a text, a document, a photo or other content")
         return [{"text": part} for part in split_text(text)]
 
     async def _edit(self, request: web.Request) -> web.Response:

@@ -169,6 +169,8 @@ class World:
         """Remove a message and tell those who watch."""
         self.journal.drop(f"messages/{chat_id}", str(message_id))
         self.events.publish(chat_id, "delete", message_id=message_id)
+        if self.journal.table("chats")[str(chat_id)]["pinned"] == message_id:
+            self.change_chat(chat_id, pinned=None)
 
     # What users do
 

@@ -37,7 +37,14 @@ async function choose() {
   }
   const names = t("names");
   const name = wanted && !/^\d+$/.test(wanted) ? wanted : names[users.length % names.length];
-  return (await api.addUser({ first_name: name, language_code: language })).chat_id;
+  const made = (await api.addUser({ first_name: name, language_code: language })).chat_id;
+  if (query.has("user")) {
+    // A reload must find the same person again, not make one more.
+    const address = new URL(location.href);
+    address.searchParams.set("user", made);
+    history.replaceState(null, "", address);
+  }
+  return made;
 }
 
 async function loadChat(id) {

@@ -62,6 +62,7 @@ export class Composer {
     }
     const payload = new URLSearchParams(location.search).get("start");
     await this.say(payload && /^[\w-]{1,64}$/.test(payload) ? `/start ${payload}` : "/start");
+    if (!matchMedia("(pointer: coarse)").matches) this.text.focus();
   }
 
   /** Send a text as the user; long ones are split by the server as clients do. */

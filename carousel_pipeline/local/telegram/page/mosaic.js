@@ -72,7 +72,9 @@ function best(ratios, width) {
       const layout = rows(ratios, counts, width);
       let cost = Math.abs(layout.height - target);
       if (counts.some((count, i) => i > 0 && counts[i - 1] > count)) cost *= 1.5;
-      if (layout.tiles.some((tile) => tile.h < width * 0.24)) cost *= 1.5;
+      const heights = layout.tiles.map((tile) => tile.h);
+      if (Math.min(...heights) < width * 0.24) cost *= 1.5;
+      if (Math.max(...heights) > Math.min(...heights) * 2.5) cost = cost * 4 + target / 2; // a giant over dwarfs
       if (!winner || cost < winner.cost) winner = { cost, layout };
     }
   return winner.layout;

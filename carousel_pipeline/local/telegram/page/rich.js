@@ -59,15 +59,20 @@ function slideshow(block) {
     ),
   );
   const strip = el("div", { class: "strip" }, ...slides);
-  const counter = el("span", { class: "slide-counter" }, `1 / ${photos.length}`);
+  const counter = el("span", { class: "slide-counter" });
   const move = (by) => strip.scrollBy({ left: by * strip.clientWidth, behavior: "smooth" });
   const previous = el("button", { class: "icon-button step previous", type: "button", onclick: () => move(-1) });
   const next = el("button", { class: "icon-button step next", type: "button", onclick: () => move(1) });
   dress(previous, "left", t("previous"));
   dress(next, "right", t("next"));
-  strip.addEventListener("scroll", () => {
-    counter.textContent = `${Math.round(strip.scrollLeft / strip.clientWidth) + 1} / ${photos.length}`;
-  });
+  const update = () => {
+    const shown = strip.clientWidth ? Math.round(strip.scrollLeft / strip.clientWidth) : 0;
+    counter.textContent = `${shown + 1} / ${photos.length}`;
+    previous.hidden = shown === 0;
+    next.hidden = shown === photos.length - 1;
+  };
+  strip.addEventListener("scroll", update);
+  update();
   const extras = photos.length > 1 ? [previous, next, counter] : [];
   const caption = block.caption ? el("figcaption", {}, ...richText(block.caption.text)) : null;
   return el("figure", { class: "slideshow", "data-testid": "slideshow" }, strip, ...extras, caption);
