@@ -173,7 +173,8 @@ async def test_commands_words_and_languages(app: SimpleNamespace) -> None:
     await person.says("/start")
     await person.sees("На балансе <b>10".replace("<b>", ""))
     for command, words in (
-        ("/new", "Пришлите, о чём"), ("✨ Новая карусель", "Пришлите, о чём"), ("/help", "Как это работает"), ("❓ Help", "Как это работает"),
+        ("/new", "Пришлите, о чём"), ("✨ Новая карусель", "Пришлите, о чём"), ("/help", "Как это работает"),
+        ("❓ Help", "Как это работает"),
         ("/terms", "Условия"), ("/privacy", "Приватность"), ("/nonsense", "Как это работает"), ("/cancel", "Отменять нечего"),
     ):  # fmt: skip
         await person.says(command)

@@ -30,8 +30,7 @@ async def test_an_update_that_a_crash_caught_is_handled_after_the_restart(stage:
         await _stop(crashing)
         await person.says("/start")
         await person.says("a text that must not be lost")
-        while stage.pipeline.sql("select count(*) as n from bot.inbox", None)[0]["n"] < 2:
-            await asyncio.sleep(0.02)
+        await stage.pipeline.until("select 1 from bot.inbox having count(*) = 2")
         for task in crashing.inbox._tasks:
             task.cancel()
     assert await person.bot_texts() == []
@@ -63,8 +62,7 @@ async def test_collected_texts_and_progress_survive_a_restart(stage: SimpleNames
     async with stage.bot(Pace(pause_s=60)):
         person = await stage.guest()
         await person.says("half a thought")
-        while not stage.pipeline.sql("select 1 from bot.draft", None):
-            await asyncio.sleep(0.02)
+        await stage.pipeline.until("select 1 from bot.draft")
     async with stage.bot():
         request = (await stage.dagster.run("outline"))["tags"]["carousel/request"]
         stage.pipeline.outline(request)
@@ -81,17 +79,12 @@ async def test_dagster_away_or_its_answer_lost_makes_one_run(app: SimpleNamespac
     app.dagster.down = True
     await person.says("a text")
     await person.sees("Writing the outline")
-    while not app.pipeline.sql("select 1 from ledger.outbox where topic = 'dispatch' and last_error is not null", None):
-        await asyncio.sleep(0.05)
+    await app.pipeline.until("select 1 from ledger.outbox where topic = 'dispatch' and last_error is not null")
     app.dagster.down = False
     app.dagster.lose_answers = 1
     app.pipeline.sql("update ledger.outbox set available_at = now()", None)
     request = (await app.dagster.run("outline"))["tags"]["carousel/request"]
-    while not app.pipeline.sql("select 1 from ledger.outbox where topic = 'dispatch' and done_at is not null", None):
-        app.pipeline.sql(
-            "update ledger.outbox set available_at = now() where done_at is null and last_error is not null", None
-        )
-        await asyncio.sleep(0.1)
+    await app.pipeline.until("select 1 from ledger.outbox where topic = 'dispatch' and done_at is not null")
     assert [run["tags"]["carousel/request"] for run in app.dagster.runs] == [request]
     assert app.dagster.partitions == [request]
 
@@ -137,8 +130,7 @@ async def test_unknown_outcomes_of_telegram(app: SimpleNamespace) -> None:
     app.pipeline.sql("select carousel.confirm(%(tg)s, %(id)s, 4)", "led_bot", tg=person.chat, id=request)
     await app.dagster.run("carousel", request)
     app.pipeline.deliver(request)
-    while app.pipeline.sql("select 1 from ledger.outbox where done_at is null", None):
-        await asyncio.sleep(0.05)
+    await app.pipeline.until("select 1 from ledger.outbox having count(*) = count(done_at)")
     assert app.pipeline.sql("select 1 from bot.person where blocked_at is not null", None)
 
 
