@@ -85,6 +85,25 @@ async def test_the_token_and_texts_never_reach_the_log(tmp_path: Path, serve: An
     assert token.partition(":")[2] not in (tmp_path / "journal.jsonl").read_text()
 
 
+async def test_a_reset_leaves_no_files_and_no_old_numbers(tmp_path: Path, serve: Any, connect: Any, draw: Any) -> None:
+    async with aiohttp.ClientSession() as http:
+        with serve(tmp_path) as server:
+            sim = connect(http, server.url)
+            first = await sim.user()
+            form = aiohttp.FormData()
+            form.add_field("photo", draw(), filename="a.jpg")
+            await sim.call("POST", f"/sim/chats/{first}/messages", data=form)
+            [before] = (await sim.call("GET", "/sim/updates"))["pending"]
+            assert len(list((tmp_path / "files").iterdir())) == 1
+            await sim.call("POST", "/sim/reset")
+            assert list((tmp_path / "files").iterdir()) == []
+            second = await sim.user()
+            await sim.say(second, "again")
+            [after] = (await sim.call("GET", "/sim/updates"))["pending"]
+    assert second > first
+    assert after["update_id"] > before["update_id"]
+
+
 async def test_the_journal_stays_small_and_names_damage(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     for number in range(12_000):

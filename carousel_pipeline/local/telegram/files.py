@@ -84,8 +84,16 @@ class Files:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._journal = journal
-        for leftover in folder.glob(".part-*"):
-            leftover.unlink(missing_ok=True)
+        for part in folder.glob(".part-*"):
+            part.unlink(missing_ok=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Delete bytes that no file id names: what a reset or a failed call left behind; uploads under way stay."""
+        named = {row["sha256"] for row in self._journal.table(_TABLE).values()}
+        for path in self._folder.iterdir():
+            if not path.name.startswith(".") and path.name.partition("-")[0] not in named:
+                path.unlink(missing_ok=True)
 
     def receive(self) -> Incoming:
         """Start receiving a file."""

@@ -62,6 +62,12 @@ class Journal:
         if self._tables.get(name, {}).pop(key, None) is not None:
             self._write([name, key])
 
+    def keep_newest(self, name: str, count: int) -> None:
+        """Forget the oldest rows of a table beyond `count`."""
+        rows = self._tables.get(name, {})
+        while len(rows) > count:
+            self.drop(name, next(iter(rows)))
+
     def clear(self, keep: frozenset[str]) -> None:
         """Forget every table except those named in `keep`."""
         self._tables = {name: rows for name, rows in self._tables.items() if name in keep}

@@ -56,6 +56,7 @@ class World:
         webhook, which it set at its start and would not set again.
         """
         self.journal.clear(_SURVIVE_RESET)
+        self.files.sweep()
         self.updates.forget()
         self.events.forget()
 
@@ -151,8 +152,7 @@ class World:
         }
         name = f"messages/{chat_id}"
         self.journal.put(name, str(message_id), message)
-        for oldest in list(self.journal.table(name))[:-_KEPT_MESSAGES]:
-            self.journal.drop(name, oldest)
+        self.journal.keep_newest(name, _KEPT_MESSAGES)
         self.events.publish(chat_id, "message", message=message)
         return message
 
@@ -194,8 +194,7 @@ class World:
         row = self.journal.table("chats")[str(chat_id)]
         query_id = str(secrets.randbelow(9 * 10**17) + 10**17)
         self.journal.put("queries", query_id, {"chat_id": chat_id, "message_id": message_id, "at": time.time() - age_s})
-        for old in list(self.journal.table("queries"))[:-_KEPT_MESSAGES]:
-            self.journal.drop("queries", old)
+        self.journal.keep_newest("queries", _KEPT_MESSAGES)
         shown = message or {"chat": self.chat_object(row), "message_id": message_id, "date": 0}
         instance = str(row["user"]["id"] * 31)
         query = {"id": query_id, "from": row["user"], "message": shown, "chat_instance": instance, "data": data}
@@ -241,8 +240,7 @@ class World:
         """Add an accepted call to the log."""
         number = self.count("call")
         self.journal.put("log", str(number), {"n": number, "at": round(time.time(), 3), **entry})
-        for oldest in list(self.journal.table("log"))[:-_KEPT_CALLS]:
-            self.journal.drop("log", oldest)
+        self.journal.keep_newest("log", _KEPT_CALLS)
 
     def log(self, after: int) -> list[dict[str, Any]]:
         """Return the accepted calls after number `after`, in order."""

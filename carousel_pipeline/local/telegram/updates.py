@@ -52,11 +52,16 @@ class Updates:
 
     def pending(self) -> list[dict[str, Any]]:
         """Return the rows (update, chat_id, at) that wait, oldest first, without those that are more than a day old."""
-        rows: list[dict[str, Any]] = list(self._journal.table(_TABLE).values())
-        for row in rows:
-            if time.time() - row["at"] > _LIFETIME_S:
-                self._journal.drop(_TABLE, str(row["update"]["update_id"]))
-        return [row for row in rows if time.time() - row["at"] <= _LIFETIME_S]
+        rows = self._journal.table(_TABLE)
+        oldest_kept = time.time() - _LIFETIME_S
+        while rows and (oldest := next(iter(rows.values())))["at"] < oldest_kept:
+            self._journal.drop(_TABLE, str(oldest["update"]["update_id"]))
+        return list(rows.values())
+
+    def next_of(self, chat_id: int) -> dict[str, Any] | None:
+        """Return the oldest update of a chat, or None."""
+        rows = self._journal.table(_TABLE).values()
+        return next((dict(row["update"]) for row in rows if row["chat_id"] == chat_id), None)
 
     def confirm(self, update_id: int) -> None:
         """Remove one delivered update."""

@@ -64,11 +64,9 @@ class WebhookSender:
         failures = 0
         try:
             while True:
-                hook = self._world.journal.table("webhook")
-                rows = [row for row in self._world.updates.pending() if row["chat_id"] == chat_id]
-                if not rows or not hook.get("url"):
+                update = self._world.updates.next_of(chat_id)
+                if update is None or not self._world.journal.table("webhook").get("url"):
                     return
-                update = rows[0]["update"]
                 if await self._post(session, update):
                     self._world.updates.confirm(update["update_id"])
                     failures = 0
