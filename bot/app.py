@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import aiohttp
+import psycopg
 from aiogram import Bot, Dispatcher
 from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
@@ -29,10 +30,11 @@ from aiogram.methods import (
     SendMediaGroup,
     SendMessage,
 )
-from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats, Message, Update, User
+from aiogram.types import BotCommandScopeAllPrivateChats, Message, Update, User
+from psycopg_pool import PoolTimeout
 from pydantic import BaseModel
 
-from bot import handlers, lean
+from bot import handlers, keyboards, lean
 from bot.collector import Collector
 from bot.dagster_client import DagsterClient
 from bot.files import FileSender
@@ -58,7 +60,6 @@ from carousel_pipeline.errors import ConfigurationError
 from carousel_pipeline.settings import Settings
 
 _log = logging.getLogger(__name__)
-COMMANDS: Final = ("start", "new", "balance", "language", "cancel", "help", "terms", "privacy")
 _PARALLEL: Final = 8
 _DRAIN_S: Final = 15.0
 _BUILT_AT_START: Final[tuple[type[BaseModel], ...]] = (
@@ -130,6 +131,8 @@ class App:
 def check(settings: Settings) -> tuple[str, str, str, str]:
     """Return token, database, Dagster and artifacts addresses, or say which setting is missing."""
     settings.refuse_demo_for_real_users()
+    if settings.telegram_webhook_url:
+        raise ConfigurationError("TELEGRAM_WEBHOOK_URL is set, but this version polls: leave it empty")
     values = {
         "TELEGRAM_BOT_TOKEN": settings.telegram_bot_token and settings.telegram_bot_token.get_secret_value(),
         "DATABASE_URL": settings.database_url and settings.database_url.get_secret_value(),
@@ -194,8 +197,13 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             runs.hint(topic)
             chats.hint(topic)
 
-        await collector.resume()
-        await board.resume()
+        try:
+            await collector.resume()
+            await board.resume()
+        except (psycopg.OperationalError, PoolTimeout):
+            raise ConfigurationError("the database does not answer: check DATABASE_URL") from None
+        except psycopg.ProgrammingError:
+            raise ConfigurationError("the database lacks what the bot needs: run `carousel migrate`") from None
         app.tasks = {
             "listener": listen(database, {"outbox": hear_outbox, "progress": board.hint}),
             "runs": runs.run(),
@@ -245,9 +253,9 @@ async def _introduce(bot: Bot) -> User:
     for attempt in range(1, 31):
         try:
             me = await bot.me()
+            await bot.delete_webhook()
             for locale in LOCALES:
-                t = texts(locale)
-                commands = [BotCommand(command=name, description=t.pick("command", name)) for name in COMMANDS]
+                commands = keyboards.commands(texts(locale))
                 # Telegram shows the commands without a language to everybody whose language has none of its own.
                 for code in (locale, None) if locale == DEFAULT_LOCALE else (locale,):
                     await bot.set_my_commands(commands, BotCommandScopeAllPrivateChats(), language_code=code)

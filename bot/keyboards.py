@@ -5,13 +5,14 @@ from typing import Final, get_args
 from uuid import UUID
 
 from aiogram.filters.callback_data import CallbackData
-from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, KeyboardButton, ReplyKeyboardMarkup
+from aiogram.types import BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, KeyboardButton, ReplyKeyboardMarkup
 
 from bot.callbacks import Act, PickCount, PickLanguage, PickSize, PickStyle, Press
 from bot.models import Card
 from bot.texts import LOCALES, Html, Texts, texts
 from carousel_pipeline.requests import MAX_SLIDES, MIN_SLIDES, Ratio
 
+COMMANDS: Final = ("start", "new", "balance", "language", "cancel", "help", "terms", "privacy")
 SIZES: Final[tuple[str, ...]] = get_args(Ratio)
 _COUNTS: Final = range(MIN_SLIDES, MAX_SLIDES + 1)
 
@@ -24,6 +25,11 @@ def menu(t: Texts) -> ReplyKeyboardMarkup:
         is_persistent=True,
         input_field_placeholder=t("menu.hint"),
     )
+
+
+def commands(t: Texts) -> list[BotCommand]:
+    """Return the commands that work, with what they do."""
+    return [BotCommand(command=name, description=str(t.pick("command", name))) for name in COMMANDS]
 
 
 def languages() -> InlineKeyboardMarkup:

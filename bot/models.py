@@ -50,6 +50,7 @@ class Card(_Row):
     created_at: datetime
     money: str | None
     charged: int | None
+    on_the_house: bool
     available: int
     held: int
     step: str | None

@@ -46,11 +46,12 @@ class Notices:
         style = self._styles.name(card.options.style, t.locale)
         await self._stage.show(card, "outline", views.outline(t, card, style, demo=self._demo))
 
-    async def show_confirmed(self, card: Card) -> None:
-        """Take the buttons of an outline away: it is being made."""
+    async def show_settled(self, card: Card) -> None:
+        """Take the buttons of a confirmed outline away and say what became of it; a deleted one stays deleted."""
         t = texts(card.locale or "")
         style = self._styles.name(card.options.style, t.locale)
-        await self._stage.show(card, "outline", views.confirmed_outline(t, card, style))
+        if card.outline_message is not None:
+            await self._stage.edit(card.chat_id, card.outline_message, views.settled_outline(t, card, style))
 
     async def show_failed(self, card: Card) -> None:
         """Say that an outline did not work out."""
@@ -78,6 +79,7 @@ class Notices:
         if card := await self._card(item):
             await self._stage.remove(card, "progress")
             await self._stage.put_last(card, "control", views.delivered(texts(card.locale or ""), card))
+            await self.show_settled(card)
 
     async def _refunded(self, item: OutboxItem) -> None:
         if card := await self._card(item):
@@ -85,6 +87,7 @@ class Notices:
             screen = views.refunded(texts(card.locale or ""), card, reason, back)
             await self._stage.remove(card, "progress")
             await self._stage.put_last(card, "control", screen)
+            await self.show_settled(card)
 
     async def _ask(self, item: OutboxItem) -> None:
         card = await self._card(item)

@@ -65,9 +65,16 @@ def outline(t: Texts, card: Card, style: str, *, demo: bool) -> Screen:
     return Screen(_paragraphs(_slides(t, card), notes), keyboards.outline(t, card))
 
 
-def confirmed_outline(t: Texts, card: Card, style: str) -> Screen:
-    """Return an outline that is being made: the same words without buttons."""
-    money = t.count("outline.confirmed", card.price or 0)
+def settled_outline(t: Texts, card: Card, style: str) -> Screen:
+    """Return an outline that was confirmed: the same words without buttons, and what became of it."""
+    if card.money == "released":
+        money = t("outline.not_made")
+    elif card.money != "delivered":
+        money = t.count("outline.confirmed", card.price or 0)
+    elif card.charged and not card.on_the_house:
+        money = t.count("outline.made", card.charged)
+    else:
+        money = t("outline.made_free")
     return Screen(_paragraphs(_slides(t, card), _lines(_choices(t, card, style), money)))
 
 
@@ -108,11 +115,14 @@ def delivered(t: Texts, card: Card) -> Screen:
     """Return the control message under an album: what it cost, what came back, what can be done with it."""
     charged = card.charged or 0
     back = (card.price or 0) - charged
-    money = (
-        t.count("done.charged", charged, available=card.available)
-        if charged
-        else t("done.free", available=card.available)
-    )
+    if card.on_the_house:
+        return Screen(
+            _paragraphs(t("done.house", available=card.available), t("done.hint")), keyboards.control(t, card.id)
+        )
+    if not charged:
+        money = t("done.free", available=card.available)
+    else:
+        money = t.count("done.charged", charged, available=card.available)
     partly = t.count("done.returned", back) if charged and back > 0 else None
     return Screen(_paragraphs(_lines(money, partly), t("done.hint")), keyboards.control(t, card.id))
 

@@ -1,9 +1,9 @@
 """Commands and the words of the reply keyboard."""
 
-from aiogram import F, Router
+from aiogram import Bot, F, Router
 from aiogram.filters import Command, CommandObject, CommandStart
 from aiogram.fsm.context import FSMContext
-from aiogram.types import CallbackQuery, Message, User
+from aiogram.types import BotCommandScopeChat, CallbackQuery, Message, User
 
 from bot import keyboards, views
 from bot.callbacks import PickLanguage
@@ -94,7 +94,7 @@ async def language(message: Message, t: Texts) -> None:
     await message.answer(t("language.ask"), reply_markup=keyboards.languages())
 
 
-async def set_language(callback: CallbackQuery, callback_data: PickLanguage, t: Texts, store: Store) -> None:
+async def set_language(callback: CallbackQuery, callback_data: PickLanguage, t: Texts, store: Store, bot: Bot) -> None:
     """Speak another language from now on."""
     if callback_data.locale not in LOCALES:
         await callback.answer(t("alert.gone"), show_alert=True)
@@ -103,7 +103,10 @@ async def set_language(callback: CallbackQuery, callback_data: PickLanguage, t: 
     chosen = texts(callback_data.locale)
     await callback.answer()
     if callback.message is not None:
-        await callback.message.answer(chosen("language.set"), reply_markup=keyboards.menu(chosen))
+        chat = callback.message.chat.id
+        await bot.send_message(chat, chosen("language.set"), reply_markup=keyboards.menu(chosen))
+        # The list of commands follows Telegram's own language otherwise.
+        await bot.set_my_commands(keyboards.commands(chosen), BotCommandScopeChat(chat_id=chat))
 
 
 async def cancel(

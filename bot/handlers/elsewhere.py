@@ -5,10 +5,10 @@ from aiogram.enums import ChatMemberStatus, ChatType
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, User
 
+from bot.keyboards import COMMANDS
 from bot.store import Store
 from bot.texts import Texts
 
-_COMMANDS = ("start", "new", "balance", "help", "language", "cancel", "terms", "privacy")
 _ELSEWHERE = {ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL}
 _OUT = {ChatMemberStatus.KICKED, ChatMemberStatus.LEFT}
 
@@ -16,9 +16,9 @@ _OUT = {ChatMemberStatus.KICKED, ChatMemberStatus.LEFT}
 def setup() -> Router:
     """Return the router of chats that are not private."""
     router = Router(name="elsewhere")
-    router.message.register(invite, F.chat.type.in_(_ELSEWHERE), Command(*_COMMANDS))
+    router.message.register(invite, F.chat.type.in_(_ELSEWHERE), Command(*COMMANDS))
     router.message.register(stay_silent, F.chat.type.in_(_ELSEWHERE))
-    router.channel_post.register(invite, Command(*_COMMANDS))
+    router.channel_post.register(invite, Command(*COMMANDS))
     router.channel_post.register(stay_silent)
     router.callback_query.register(point_home, F.message.chat.type.in_(_ELSEWHERE))
     router.my_chat_member.register(block, F.chat.type == ChatType.PRIVATE)

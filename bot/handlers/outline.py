@@ -58,7 +58,7 @@ async def make(
         await callback.answer(None if verdict == "confirmed" else t("alert.already"))
         if card and card.progress_message is None:
             await stage.show(card, "progress", views.progress(t, card, await store.queue(card.id)))
-            await notices.show_confirmed(card)
+            await notices.show_settled(card)
         board.follow(callback_data.id)
     elif verdict == "price_changed" and card:
         await callback.answer(t("alert.price"), show_alert=True)

@@ -133,6 +133,8 @@ end $f$;
 create view bot.card as
   select r.id, r.user_id, u.tg_user_id, r.chat_id, p.locale, r.parent_id, r.phase, r.options, r.deck, r.price, r.failure,
          r.created_at, r.confirmed_at, l.state as money, l.charged, w.available, w.held,
+         exists (select 1 from ledger.transfer x where x.request_id = r.id and x.epoch = l.epoch
+                                                    and x.kind in ('reopen', 'second_life')) as on_the_house,
          g.step, g.done, g.total,
          m_outline.message_id as outline_message, m_progress.message_id as progress_message, m_control.message_id as control_message
     from carousel.request r
