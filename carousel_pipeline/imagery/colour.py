@@ -32,6 +32,10 @@ _FROM_LMS = np.linalg.inv(_TO_LMS).astype(np.float32)
 _DARK = 0.55
 _INK_DISTANCE = 0.45
 _GREY_CHROMA = 0.045
+_YELLOW = (60.0, 120.0)
+_YELLOW_CHROMA = 0.12
+_FADED = 0.15
+_TINTS = 4
 
 
 def hex_to_oklab(colour: str) -> Floats:
@@ -67,45 +71,56 @@ class Palette:
     Attributes:
         ground: the background.
         accent: the style's accent, as it is.
-        tints: three to five colours near the ground's lightness, so that text on any of them stays as readable as on the ground.
+        tints: four or more colours near the ground's lightness, so that text on any of them stays as readable as on the ground.
+        pure: the style's own colours but the ground, as they are, for shapes that no text touches.
         dark: whether light text will stand on it.
     """
 
     ground: Floats
     accent: Floats
     tints: tuple[Floats, ...]
+    pure: tuple[Floats, ...]
     dark: bool
 
     def tint(self, index: int) -> Floats:
         """Return a tint; indexes wrap around."""
         return self.tints[index % len(self.tints)]
 
-    def shade(self, amount: float) -> Floats:
-        """Return the ground, lighter on dark and darker on light grounds by `amount`; negative goes the other way."""
-        away = amount if self.dark else -amount
-        return np.array([np.clip(self.ground[0] + away, 0, 1), self.ground[1], self.ground[2]], dtype=np.float32)
+    def along(self, share: float) -> Floats:
+        """Return the colour at `share` (0..1) of the way through the ground and the first three tints."""
+        stops = (self.ground, *self.tints[:3])
+        at = min(max(share, 0.0), 1.0) * (len(stops) - 1)
+        low = min(int(at), len(stops) - 2)
+        return mix(stops[low], stops[low + 1], at - low)
 
 
 def palette_of(colours: tuple[str, ...], reach: float = 0.26) -> Palette:
     """Return the palette of a style's hex colours, background first, accent last.
 
-    Colours that can only be ink (grey and far from the background in lightness) do not become tints. `reach` is how far, in
-    OKLab lightness, a tint may stray from the background.
+    Colours that can only be ink (grey and far from the background) do not become tints, nor do yellows that would have to be
+    darkened to olive. `reach` is how far, in OKLab lightness, a tint may stray from the background.
     """
     labs = [hex_to_oklab(colour) for colour in colours]
     ground, accent = labs[0], labs[-1]
     dark = bool(ground[0] < _DARK)
-    chosen = [lab for lab in labs[1:] if not _is_ink(lab, ground)] or [accent]
-    tints = [_near(lab, ground, dark=dark, reach=reach) for lab in chosen]
-    for turn in (0.45, -0.4, 0.8):
-        if len(tints) >= 4:  # noqa: PLR2004 - four tints make a rich gradient
-            break
-        tints.append(_turned(tints[len(tints) % len(chosen)], turn))
-    return Palette(ground=ground, accent=accent, tints=tuple(tints), dark=dark)
+    pure = labs[1:] or [accent]
+    usable = [lab for lab in pure if not _is_ink(lab, ground)] or [accent]
+    clean = [lab for lab in usable if not (dark and _is_yellow(lab) and lab[0] - ground[0] - reach > _FADED)] or usable
+    tints = [_near(lab, ground, dark=dark, reach=reach) for lab in clean]
+    if len(tints) == 1:
+        tints += [_turned(tints[0], 0.4), _turned(tints[0], -0.35)]
+    while len(tints) < _TINTS:
+        tints.append(mix(ground, tints[len(tints) % len(clean)], 0.55))
+    return Palette(ground=ground, accent=accent, tints=tuple(tints), pure=tuple(pure), dark=dark)
 
 
 def _is_ink(lab: Floats, ground: Floats) -> bool:
     return bool(abs(lab[0] - ground[0]) > _INK_DISTANCE and np.hypot(lab[1], lab[2]) < _GREY_CHROMA)
+
+
+def _is_yellow(lab: Floats) -> bool:
+    hue = np.degrees(np.arctan2(lab[2], lab[1]))
+    return bool(_YELLOW[0] < hue < _YELLOW[1] and np.hypot(lab[1], lab[2]) > _YELLOW_CHROMA)
 
 
 def _near(lab: Floats, ground: Floats, *, dark: bool, reach: float) -> Floats:

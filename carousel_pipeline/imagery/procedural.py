@@ -20,6 +20,8 @@ from carousel_pipeline.imagery.scene import Scene, develop, generator
 FAMILIES: Mapping[str, Callable[[Scene], Floats]] = MappingProxyType(
     {
         "bokeh": soft.bokeh,
+        "contours": crisp.contours,
+        "dots": crisp.dots,
         "geometry": crisp.geometry,
         "mesh": soft.mesh,
         "paper": crisp.paper,

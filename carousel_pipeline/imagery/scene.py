@@ -13,6 +13,8 @@ from PIL import Image
 
 from carousel_pipeline.imagery.colour import Floats, Palette, oklab_to_srgb
 
+MARGIN = 2
+
 
 def generator(*parts: str) -> np.random.Generator:
     """Return a generator that depends on `parts` alone."""
@@ -53,31 +55,40 @@ class Scene:
         """Return the deck's generator for `name`, the same on every slide."""
         return generator(self.seed, name)
 
-    def across(self, width: int | None = None) -> Floats:
-        """Return `u`, in slide widths from the deck's left edge, for each of `width` columns."""
-        count = width or self.width
-        return np.asarray(self.index + (np.arange(count, dtype=np.float32) + 0.5) / count, dtype=np.float32)
+    def across(self) -> Floats:
+        """Return `u`, in slide widths from the deck's left edge, for each column of pixels."""
+        return np.asarray(self.index + (np.arange(self.width, dtype=np.float32) + 0.5) / self.width, dtype=np.float32)
 
     def grid(self, factor: int) -> tuple[Floats, Floats]:
-        """Return (u, v) of a `factor` times smaller picture; v counts slide widths downwards."""
+        """Return (u, v) of a `factor` times smaller picture with `MARGIN` pixels around it; v counts slide widths downwards.
+
+        Without the margin an enlargement invents its border, and two neighbours invent different ones.
+        """
         width, height = max(2, round(self.width / factor)), max(2, round(self.height / factor))
-        v = (np.arange(height, dtype=np.float32) + 0.5) / height * self.aspect
-        return self.across(width)[None, :], np.asarray(v[:, None], dtype=np.float32)
+        columns = np.arange(-MARGIN, width + MARGIN, dtype=np.float32) + np.float32(0.5)
+        rows = np.arange(-MARGIN, height + MARGIN, dtype=np.float32) + np.float32(0.5)
+        u = np.asarray(self.index + columns / width, dtype=np.float32)
+        v = np.asarray(rows / height * self.aspect, dtype=np.float32)
+        return u[None, :], v[:, None]
 
-    def enlarge(self, lab: Floats) -> Floats:
-        """Return a small OKLab picture as full-size sRGB floats."""
-        return resize(oklab_to_srgb(lab), self.width, self.height)
+    def enlarge(self, small: Floats) -> Floats:
+        """Return a small picture of (h, w, channels) with its margin at full size and without it.
 
+        Nothing is rounded to eight bits here, so that no band appears before dithering.
+        """
+        box = (MARGIN, MARGIN, small.shape[1] - MARGIN, small.shape[0] - MARGIN)
+        bicubic = Image.Resampling.BICUBIC
+        channels = [
+            np.asarray(
+                Image.fromarray(np.ascontiguousarray(small[..., i])).resize((self.width, self.height), bicubic, box)
+            )
+            for i in range(small.shape[-1])
+        ]
+        return np.stack(channels, axis=-1)
 
-def resize(picture: Floats, width: int, height: int) -> Floats:
-    """Return (h, w, channels) resized without rounding to eight bits, so that no band appears before dithering."""
-    channels = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(picture[..., i])).resize((width, height), Image.Resampling.BICUBIC)
-        )
-        for i in range(picture.shape[-1])
-    ]
-    return np.stack(channels, axis=-1)
+    def enlarge_lab(self, lab: Floats) -> Floats:
+        """Return a small OKLab picture with its margin as full-size sRGB floats."""
+        return self.enlarge(oklab_to_srgb(lab))
 
 
 class Curve:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from carousel_pipeline.imagery.colour import Floats, mix
-from carousel_pipeline.imagery.scene import Curve, Field, Scene, smooth
+from carousel_pipeline.imagery.scene import MARGIN, Curve, Field, Scene, smooth
 
 _LIGHTS = 30
 _FAINT_LIGHTS = 8
@@ -30,7 +30,7 @@ def mesh(scene: Scene) -> Floats:
                 weight *= 0.35
             lab += weight[..., None] * scene.palette.tint(first + number)
             total += weight
-    return scene.enlarge(np.asarray(lab / total[..., None], dtype=np.float32))
+    return scene.enlarge_lab(np.asarray(lab / total[..., None], dtype=np.float32))
 
 
 def silk(scene: Scene) -> Floats:
@@ -51,7 +51,7 @@ def silk(scene: Scene) -> Floats:
         np.asarray((0.15 + 0.85 * light) * calm, dtype=np.float32),
     )
     lab[..., 0] += (0.055 * sheen - 0.02 * (1 - light)) * calm
-    return scene.enlarge(lab)
+    return scene.enlarge_lab(lab)
 
 
 def rays(scene: Scene) -> Floats:
@@ -60,10 +60,10 @@ def rays(scene: Scene) -> Floats:
     random = scene.random("rays")
     source_u = scene.total * random.uniform(0.35, 0.65)
     source_v = -0.55 - 0.18 * scene.total
-    lean = (u - source_u) / (v - source_v) * -source_v
+    lean = np.asarray((u - source_u) / (v - source_v) * -source_v, dtype=np.float32)
     beam = 0.6 * Curve(random, 1.1, 3)(lean) + 0.4 * Curve(random, 3.4, 3)(lean)
     depth = v / scene.aspect
-    fade = np.exp(-1.6 * depth) + 0.10 * depth
+    fade = 1.1 * np.exp(-1.4 * depth) + 0.10 * depth
     strength = smooth(-0.35, 0.8, beam) * fade
     base = mix(
         np.broadcast_to(scene.palette.ground, (*beam.shape, 3)),
@@ -75,7 +75,7 @@ def rays(scene: Scene) -> Floats:
     lab = mix(
         lab, scene.palette.tint(2), np.asarray(0.5 * smooth(0.72, 1.15, np.asarray(depth + 0 * u, dtype=np.float32)))
     )
-    return scene.enlarge(lab)
+    return scene.enlarge_lab(lab)
 
 
 def bokeh(scene: Scene) -> Floats:
@@ -92,7 +92,7 @@ def bokeh(scene: Scene) -> Floats:
         random = scene.random(f"lights {cell}")
         for number in range(_LIGHTS):
             _light(scene, lab, random, cell, faint=number < _FAINT_LIGHTS)
-    return scene.enlarge(lab)
+    return scene.enlarge_lab(lab)
 
 
 def _light(scene: Scene, lab: Floats, random: np.random.Generator, cell: int, *, faint: bool) -> None:
@@ -106,7 +106,8 @@ def _light(scene: Scene, lab: Floats, random: np.random.Generator, cell: int, *,
     lift = random.uniform(0.02, 0.09) * (1 if scene.palette.dark else -0.35)
     blur = random.uniform(0.02, 0.12)
     height, width = lab.shape[:2]
-    x, y, r = (at_u - scene.index) * width, at_v * width, radius * width
+    unit = width - 2 * MARGIN
+    x, y, r = (at_u - scene.index) * unit + MARGIN, at_v * unit + MARGIN, radius * unit
     left, right = max(0, int(x - r) - 2), min(width, int(x + r) + 3)
     top, bottom = max(0, int(y - r) - 2), min(height, int(y + r) + 3)
     if left >= right or top >= bottom:
