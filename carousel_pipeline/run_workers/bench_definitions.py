@@ -40,9 +40,7 @@ _all = dg.AssetSelection.assets(*STEPS)
 defs = dg.Definitions(
     assets=[written, painted, drawn, delivered],
     jobs=[
-        dg.define_asset_job("in_process", _all, partitions_def=bench_partitions, executor_def=dg.in_process_executor),
-        dg.define_asset_job(
-            "multiprocess", _all, partitions_def=bench_partitions, executor_def=dg.multiprocess_executor
-        ),
+        dg.define_asset_job("in_process", _all, executor_def=dg.in_process_executor),
+        dg.define_asset_job("multiprocess", _all, executor_def=dg.multiprocess_executor),
     ],
 )

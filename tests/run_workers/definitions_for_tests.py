@@ -66,9 +66,7 @@ def doomed() -> dg.MaterializeResult[None]:
 defs = dg.Definitions(
     assets=[told, patient, doomed],
     jobs=[
-        dg.define_asset_job(
-            name, dg.AssetSelection.assets(asset), partitions_def=THINGS, executor_def=dg.in_process_executor
-        )
+        dg.define_asset_job(name, dg.AssetSelection.assets(asset), executor_def=dg.in_process_executor)
         for name, asset in (("tell", told), ("wait", patient), ("die", doomed))
     ],
 )

@@ -1,0 +1,19 @@
+"""The benchmark's arithmetic. The benchmark itself takes minutes and is run by hand: `carousel bench dispatch`."""
+
+from carousel_pipeline.run_workers.bench import _percentiles, _ratio, _row, _timed_call
+
+
+def test_percentiles_are_in_order_and_within_the_values() -> None:
+    assert _percentiles(range(101)) == {"p50": 50, "p95": 95, "p99": 99}
+    assert _percentiles([2.5]) == {"p50": 2.5, "p95": 2.5, "p99": 2.5}
+
+
+def test_the_ratio_is_stock_in_process_to_ours_at_the_median() -> None:
+    rows = {"stock_in_process": _row([(6.0, 8.0)] * 3), "carousel": _row([(0.3, 0.5), (0.4, 0.6), (9.0, 9.0)])}
+    assert _ratio(rows, "to_first_step_s") == 15.0
+    assert _ratio(rows, "to_end_s") == 13.3
+
+
+def test_a_direct_call_does_what_the_assets_do() -> None:
+    first, end = _timed_call()
+    assert 0 <= first <= end < 0.1
