@@ -20,6 +20,9 @@ _HEADING: Final = 90
 _START: Final = 110
 _TITLE: Final = 40
 _SIGNS: Final = MappingProxyType({1: "+", 0: "", -1: "−"})  # noqa: RUF001 (a minus sign, as wide as the plus)
+_REASONS: Final = MappingProxyType(
+    {"cancelled": "cancelled", "timeout": "timeout", "images": "pictures", "delivery_receipt": "sending"}
+)
 _MARKUP: Final = re.compile(r"\*\*|==|^\s*(?:[-•]|\d+[.)])\s+", re.MULTILINE)
 
 
@@ -138,16 +141,8 @@ def refunded(t: Texts, card: Card, reason: str, credits_back: int) -> Screen:
 
 
 def refund_reason(reason: str) -> str:
-    """Return which of our explanations fits the ledger's reason."""
-    words = reason.lower()
-    for ours, signs in (
-        ("cancelled", ("cancel",)),
-        ("timeout", ("timeout", "deadline", "expired", "stale")),
-        ("blocked", ("blocked", "forbidden")),
-    ):
-        if any(sign in words for sign in signs):
-            return ours
-    return "other"
+    """Return which of our explanations fits the ledger's reason: a failed step, `cancelled` or `timeout`."""
+    return _REASONS.get(reason, "other")
 
 
 def ask_arrival(t: Texts, card: Card) -> Screen:
