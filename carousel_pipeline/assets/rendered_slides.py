@@ -86,6 +86,7 @@ def rendered_slides(
 
 
 def _row(slide: "RenderedSlide", key: str, recipe: str) -> ArtifactRow:
+    warnings = [" ".join(filter(None, (warning.field, warning.kind, warning.detail))) for warning in slide.warnings]
     return ArtifactRow(
         role="slide",
         position=slide.position,
@@ -96,7 +97,7 @@ def _row(slide: "RenderedSlide", key: str, recipe: str) -> ArtifactRow:
         bytes=len(slide.jpeg),
         width=slide.width,
         height=slide.height,
-        meta={"contrast": round(slide.contrast, 2), "inside": slide.ink_inside, "warnings": list(slide.warnings)},
+        meta={"contrast": round(slide.contrast, 2), "inside": slide.ink_inside, "warnings": warnings},
     )
 
 

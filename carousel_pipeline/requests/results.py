@@ -37,7 +37,7 @@ class StoredSlide(BaseModel):
     Attributes:
         contrast: worst WCAG ratio measured under the slide's text.
         inside: whether every drawn pixel of text lies within its box.
-        warnings: what the layout had to do: `truncated`, `missing`, `shrunk`.
+        warnings: what the layout had to do, by field: `heading shrunk`, `body truncated`, `body missing ꙮ`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

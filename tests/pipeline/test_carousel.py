@@ -59,6 +59,15 @@ def test_what_is_stored_is_json_of_our_models_and_pictures_nothing_pickled(pipel
             assert data[:3] == b"\xff\xd8\xff"
 
 
+def test_what_the_layout_had_to_do_is_told_and_stops_nothing(pipeline: Pipeline) -> None:
+    unknown = "\U000e0fff\ua66e"
+    text = f"Letters {unknown} that no font has. " + "Pneumonoultramicroscopicsilicovolcanoconiosis " * 40
+    request_id, _ = pipeline.confirmed(text=text, slides=3)
+    assert pipeline.run("carousel", request_id).success
+    warnings = [warning for item in slides_of(pipeline, request_id).items for warning in item.warnings]
+    assert any("missing" in warning for warning in warnings)
+
+
 @pytest.mark.finding("M16")
 def test_rerunning_a_delivered_request_sends_and_charges_nothing(pipeline: Pipeline) -> None:
     request_id, _ = pipeline.confirmed(slides=3)
