@@ -140,8 +140,9 @@ def _sun(scene: Scene, canvas: Floats) -> None:
     rows = np.arange(scene.height, dtype=np.float32)[:, None] - np.float32(y)
     distance = np.hypot(columns, rows)
     glow = mix(scene.palette.tint(0), scene.palette.accent, 0.45)
-    # Text may stand on it: it differs in hue more than in light.
-    glow[0] = np.clip(glow[0], scene.palette.tint(0)[0] - 0.17, scene.palette.tint(0)[0] + 0.17)
+    # Text may stand on it: on a ground of middling lightness, where no ink has much to spare, it differs in hue alone.
+    spare = np.float32(0.4) * abs(scene.palette.ground[0] - np.float32(0.55))
+    glow[0] = np.clip(glow[0], scene.palette.tint(0)[0] - spare, scene.palette.tint(0)[0] + spare)
     light = oklab_to_srgb(glow)
     canvas += (0.35 * np.exp(-distance / (radius * 2.2)))[..., None] * (light - canvas)
     canvas += np.clip(radius - distance + 0.5, 0, 1)[..., None] * np.float32(0.75) * (light - canvas)
