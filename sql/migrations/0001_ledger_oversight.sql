@@ -282,13 +282,10 @@ create view invariant_violation as
     select w.user_id, w.available, w.held, w.debt, coalesce(s.a, 0) as a, coalesce(s.h, 0) as h, coalesce(s.d, 0) as d
       from wallet w left join sums s using (user_id)),
   holds as (
-    select r.id, r.state, r.cost, r.charged, coalesce(t.opened, 0) as opened, coalesce(t.resolved, 0) as resolved,
-           coalesce(t.captured, 0) as captured
-      from request r left join (
-        select request_id, epoch, sum(amount) filter (where kind in ('reserve','reopen','second_life')) as opened,
-               sum(amount) filter (where kind in ('capture','release')) as resolved,
-               sum(amount) filter (where kind = 'capture') as captured
-          from transfer where request_id is not null group by request_id, epoch) t on t.request_id = r.id and t.epoch = r.epoch)
+    select request_id, epoch, sum(amount) filter (where kind in ('reserve','reopen','second_life')) as opened,
+           coalesce(sum(amount) filter (where kind in ('capture','release')), 0) as resolved,
+           coalesce(sum(amount) filter (where kind = 'capture'), 0) as captured
+      from transfer where request_id is not null group by request_id, epoch)
   select 'I1 wallet.available = journal' as rule, user_id::text as id, format('%s <> %s', available, a) as detail
     from books where available <> a
   union all select 'I2 wallet.held = journal', user_id::text, format('%s <> %s', held, h) from books where held <> h
@@ -306,9 +303,15 @@ create view invariant_violation as
   union all select 'I8 outbox stuck', id::text, topic from outbox
     where done_at is null and not dead and greatest(available_at, created_at) < clock_timestamp() - interval '15 minutes'
   union all select 'I9 wallet.debt = journal', user_id::text, format('%s <> %s', debt, d) from books where debt <> d
-  union all select 'I10 hold = state', id::text, format('%s: cost %s, opened %s, resolved %s, captured %s', state, cost, opened,
-                                                        resolved, captured) from holds
-    where opened <> cost or captured <> charged or resolved <> case when state in ('delivered','released') then cost else 0 end;
+  union all select 'I10 hold = state', r.id::text, format('%s: cost %s, opened %s, resolved %s, captured %s', r.state, r.cost,
+                                                          h.opened, h.resolved, h.captured)
+    from request r left join holds h on h.request_id = r.id and h.epoch = r.epoch
+    where coalesce(h.opened, 0) <> r.cost or coalesce(h.captured, 0) <> r.charged
+       or coalesce(h.resolved, 0) <> case when r.state in ('delivered','released') then r.cost else 0 end
+  union all select 'I11 earlier hold given back', r.id::text, format('epoch %s: opened %s, resolved %s, captured %s', h.epoch,
+                                                                     h.opened, h.resolved, h.captured)
+    from request r join holds h on h.request_id = r.id and h.epoch <> r.epoch
+    where h.epoch > r.epoch or h.opened is distinct from r.cost or h.resolved <> r.cost or h.captured <> 0;
 
 -- ---------- who may do what -------------------------------------------------------------------------------------
 grant usage on schema ledger to led_bot, led_pay, led_pipeline, led_ops, led_analyst;

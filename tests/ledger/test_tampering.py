@@ -128,9 +128,9 @@ def test_no_second_charge_no_second_refund_no_second_hold(books: Any, state: str
         ("second_life", "goodwill", "user_held"),
     ):
         for remainder in (False, True):
-            extra = EXTRA + " where id = %s returning request_id"
-            touched = f"with extra as ({extra}) update ledger.request set state = state where id = %s"
-            assert _refusal(books, touched, kind, debit, credit, 1, remainder, request, request), (kind, remainder)
+            for amount in (1, 7):
+                refusal = _refusal(books, EXTRA + " where id = %s", kind, debit, credit, amount, remainder, request)
+                assert refusal in {"23505", "23514", "LD005"}, (kind, remainder)
     books.bot(
         "select ledger.cancel(%s, id) from ledger.request where client_key = 'so that something else is held'", SAM
     )
@@ -152,6 +152,7 @@ BREAKAGES = {
     "I7": "update ledger.request set deadline = now() - interval '16 min', lease_until = null",
     "I8": "update ledger.outbox set available_at = now() - interval '16 min', created_at = now() - interval '16 min'",
     "I9": "update ledger.wallet set debt = debt + 1",
+    "I11": "update ledger.transfer set epoch = 2 where kind = 'reserve'",
     "I10": "update ledger.request set cost = cost + 1",
 }
 
