@@ -24,7 +24,7 @@ def waves(scene: Scene) -> Floats:
     layers = 6
     for number in range(layers):
         near = number / (layers - 1)
-        level, swing = scene.aspect * (0.62 + 0.33 * near), 0.10 * (1.1 - 0.5 * near)
+        level, swing = scene.aspect * (0.47 + 0.46 * near), 0.12 * (1.1 - 0.5 * near)
         swell = Curve(random, 0.30 + 0.16 * (number % 3), 3, 0.42)(u)
         edge = np.asarray((level + swing * swell) * scene.width, dtype=np.float32)
         crest = palette.along(0.18 + 0.82 * near)
@@ -53,7 +53,7 @@ def paper(scene: Scene) -> Floats:
     for number in range(sheets):
         out = number / (sheets - 1)
         for below in (True, False):
-            inset = scene.aspect * (0.33 - 0.25 * out) * (1 + 0.45 * gather[below] * (1 - 0.5 * out))
+            inset = scene.aspect * (0.42 - 0.32 * out) * (1 + 0.45 * gather[below] * (1 - 0.5 * out))
             curve = Curve(random, 0.34 + 0.13 * number, 3, 0.36)(u)
             depth = (inset + 0.10 * (1.1 - 0.55 * out) * curve - (0 if below else 0.05)) * scene.width
             edge = np.asarray(scene.height - depth if below else depth, dtype=np.float32)
@@ -73,7 +73,7 @@ def terrain(scene: Scene) -> Floats:
     ridges = 6
     for number in range(ridges):
         near = number / (ridges - 1)
-        level, swing = scene.aspect * (0.64 + 0.29 * near), 0.14 - 0.05 * near
+        level, swing = scene.aspect * (0.54 + 0.37 * near), 0.15 - 0.05 * near
         edge = (level + swing * Curve(random, 0.5 + 0.3 * near, 7, 0.47)(u)) * scene.width
         top = mix(glow, palette.along(0.25 + 0.75 * near), 0.35 + 0.65 * near)
         # Darker with distance to the sun, and paler with it: a dark ridge of full chroma would look like paint.
@@ -135,7 +135,7 @@ def _sun(scene: Scene, canvas: Floats) -> None:
     at = (np.floor(random.random() * scene.total) + random.uniform(0.3, 0.75) - scene.index) * scene.width
     if not -scene.width < at < 2 * scene.width:
         return
-    y, radius = scene.height * random.uniform(0.54, 0.60), scene.width * random.uniform(0.09, 0.13)
+    y, radius = scene.height * random.uniform(0.43, 0.49), scene.width * random.uniform(0.09, 0.13)
     columns = np.arange(scene.width, dtype=np.float32)[None, :] - np.float32(at)
     rows = np.arange(scene.height, dtype=np.float32)[:, None] - np.float32(y)
     distance = np.hypot(columns, rows)
@@ -177,22 +177,24 @@ _SHAPES: tuple[Shape, ...] = (
     lambda x, y: np.asarray(np.hypot(x * 3 % 1 - 0.5, y * 3 % 1 - 0.5) / 3 - 0.055, dtype=np.float32),
 )
 _COLUMNS = 4
+_FILLED = 0.8
 
 
 def geometry(scene: Scene) -> Floats:
-    """Quarter circles, discs, stripes and dots on a Swiss grid: a frieze along the bottom, a few at the upper edge."""
+    """Quarter circles, discs, stripes and dots on a Swiss grid that fills the picture.
+
+    Its colours are the style's own, unsoftened: text stands beside it, in a frame's company, not on it.
+    """
     columns = max(_COLUMNS, round(_COLUMNS * scene.width / min(scene.width, scene.height)))
     cell = scene.width / columns
     canvas = _sky(scene, scene.palette.ground, scene.palette.ground)
     rows = round(scene.height / cell)
-    top = scene.height - rows * cell
-    skyline = Curve(scene.random("skyline"), 0.16, 2)
+    top = (scene.height - rows * cell) / 2
     for number in range(columns):
         place = scene.index * columns + number
-        heights = 1 + (skyline(np.array([place], dtype=np.float32))[0] > 0.1)  # noqa: PLR2004 - every other cell stands on two
-        for row in (*range(rows - heights, rows), 0):
+        for row in range(-1, rows + 1):
             random = scene.random(f"cell {place} {row}")
-            if random.random() < (0.94 if row else 0.22):
+            if random.random() < _FILLED:
                 _stamp(scene, canvas, random, (top + row * cell, number * cell, cell))
     return canvas
 
@@ -201,7 +203,7 @@ def _stamp(scene: Scene, canvas: Floats, random: np.random.Generator, at: tuple[
     """Draw one cell: a shape in a pure colour, at times on a field of a paler one."""
     top, left, cell = at
     first, before = max(0, round(top)), round(left)
-    patch = canvas[first : round(top + cell), before : round(left + cell)]
+    patch = canvas[first : max(first, round(top + cell)), before : round(left + cell)]
     y = ((np.arange(patch.shape[0], dtype=np.float32) + np.float32(first - top + 0.5)) / np.float32(cell))[:, None]
     x = ((np.arange(patch.shape[1], dtype=np.float32) + 0.5) / np.float32(cell))[None, :]
     flips = random.random(2) < 0.5  # noqa: PLR2004 - a fair coin

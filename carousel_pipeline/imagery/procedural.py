@@ -1,7 +1,7 @@
 """Backgrounds without a model: the no-key default, and the stand-in when a model refuses a picture.
 
-Same brief, same bytes. All slides of a deck share seed, family and palette and are cut from one panorama; text stands on their
-middle, so families keep their detail at the edges and their lightness near the style's background.
+Same brief, same bytes. All slides of a deck share seed, family and palette and are cut from one panorama. Text may stand on
+them, so families keep their lightness near the style's background; `geometry` alone does not and wants a frame.
 """
 
 import asyncio
@@ -74,4 +74,6 @@ def _paint(brief: PictureBrief) -> bytes:
 
 
 def _chosen_family(seed: str) -> str:
-    return tuple(FAMILIES)[int(generator(seed, "family").integers(len(FAMILIES)))]
+    # Nobody knows here where the text will stand, so only families that can bear it are chosen.
+    calm = [family for family in FAMILIES if family != "geometry"]
+    return calm[int(generator(seed, "family").integers(len(calm)))]

@@ -43,14 +43,14 @@ def silk(scene: Scene) -> Floats:
     phase = 2 * np.pi * (1.15 * (v + lean * u) + 0.34 * bend + 0.10 * fast(u, v))
     light = 0.5 + 0.5 * np.sin(phase)
     sheen = smooth(0.72, 1.0, np.asarray(light, dtype=np.float32)) ** 2
-    calm = np.asarray(0.50 + 0.50 * smooth(0.16, 0.50, np.abs(v / scene.aspect - 0.5)), dtype=np.float32)
+    calm = np.asarray(0.78 + 0.22 * smooth(0.16, 0.50, np.abs(v / scene.aspect - 0.5)), dtype=np.float32)
     colour = mix(scene.palette.tint(0), scene.palette.tint(1), np.asarray(0.5 + 0.5 * bend, dtype=np.float32))
     lab = mix(
         np.broadcast_to(scene.palette.ground, colour.shape),
         colour,
         np.asarray((0.15 + 0.85 * light) * calm, dtype=np.float32),
     )
-    lab[..., 0] += (0.055 * sheen - 0.02 * (1 - light)) * calm
+    lab[..., 0] += (0.055 * sheen - 0.03 * (1 - light)) * calm
     return scene.enlarge_lab(lab)
 
 

@@ -68,7 +68,7 @@ async def test_what_leaves_one_slide_enters_the_next(family: str) -> None:
     assert seam < 2.5 * np.abs(first[:, -1] - first[:, -2]).mean() + 2.5
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"geometry"}))
 @pytest.mark.parametrize("path", _STYLES, ids=lambda path: path.stem)
 async def test_text_can_be_read_on_the_middle_whatever_the_style(path: object, family: str) -> None:
     palette = json.loads(path.read_text())["palette"]  # type: ignore[attr-defined]  # a Path by parametrisation
@@ -78,7 +78,7 @@ async def test_text_can_be_read_on_the_middle_whatever_the_style(path: object, f
     light = linear @ np.array([0.2126, 0.7152, 0.0722])
     contrast_of_ink = max(np.percentile((light + 0.05) / 0.05, 1), np.percentile(1.05 / (light + 0.05), 1))
     assert contrast_of_ink >= 4.5
-    assert light.std() < 0.12
+    assert light.std() < 0.16
 
 
 async def test_gradients_do_not_band() -> None:
@@ -87,12 +87,15 @@ async def test_gradients_do_not_band() -> None:
     assert np.count_nonzero(np.diff(row)) > 270
 
 
-async def test_a_family_is_chosen_by_the_decks_seed_alone() -> None:
-    families = [
-        await _pixels(family=None, seed="deck", position=1),
-        await _pixels(family=None, seed="deck", position=1),
-    ]
-    assert np.array_equal(families[0], families[1])
+async def test_a_family_is_chosen_by_the_decks_seed_and_always_bears_text() -> None:
+    seen = []
+    for seed in map(str, range(30)):
+        chosen = await _pixels(family=None, seed=seed, width=54, height=68)
+        alike = [f for f in FAMILIES if np.array_equal(chosen, await _pixels(family=f, seed=seed, width=54, height=68))]
+        assert len(alike) == 1
+        seen += alike
+    assert "geometry" not in seen
+    assert len(set(seen)) > 5
 
 
 async def test_an_unknown_family_is_refused_by_name() -> None:
