@@ -23,7 +23,8 @@ _SIGNS: Final = MappingProxyType({1: "+", 0: "", -1: "−"})  # noqa: RUF001 (a 
 _REASONS: Final = MappingProxyType(
     {"cancelled": "cancelled", "timeout": "timeout", "images": "pictures", "delivery_receipt": "sending"}
 )
-_MARKUP: Final = re.compile(r"\*\*|==|^\s*(?:[-•]|\d+[.)])\s+", re.MULTILINE)
+_EMPHASIS: Final = re.compile(r"\*\*|==")
+_ITEM: Final = re.compile(r"\s*(?:[-•]|\d+[.)])\s+")
 
 
 @dataclass(frozen=True)
@@ -177,9 +178,14 @@ def plain(text: Html) -> str:
 
 
 def words(marked: str, limit: int) -> str:
-    """Return a slide's text without its markup, in one line of at most `limit` characters."""
-    line = " ".join(_MARKUP.sub("", marked).split())
-    return line if len(line) <= limit else f"{line[: limit - 1].rsplit(' ', 1)[0].rstrip(' ,;:—–-')}…"
+    """Return a slide's text without its markup, in one line of at most `limit` characters; list items stand between dots."""
+    line = ""
+    for row in marked.splitlines():
+        text = " ".join(_EMPHASIS.sub("", _ITEM.sub("", row)).split())
+        if line and text:
+            line += " · " if _ITEM.match(row) and not line.endswith((".", "!", "?", ":", "…", ",", ";")) else " "
+        line += text
+    return line if len(line) <= limit else f"{line[: limit - 1].rsplit(' ', 1)[0].rstrip(' ,;:—–-·')}…"
 
 
 def _slides(t: Texts, card: Card) -> Html:

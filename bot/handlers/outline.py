@@ -96,7 +96,7 @@ async def choose(callback: CallbackQuery, callback_data: Press, t: Texts, store:
             toast, markup = t("choose.count"), keyboards.counts(t, card)
         case _:
             toast, markup = None, keyboards.outline(t, card)
-    await callback.answer(toast)
+    await callback.answer(views.plain(toast) if toast else None)
     if callback.message is not None and callback.bot is not None:
         await callback.bot.edit_message_reply_markup(
             chat_id=callback.message.chat.id, message_id=callback.message.message_id, reply_markup=markup

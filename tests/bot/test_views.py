@@ -78,9 +78,9 @@ def test_reasons_have_words(reason: str, ours: str) -> None:
 
 
 def test_slide_text_without_markup_in_one_line() -> None:
-    assert words("**Bold** and ==marked==\n- one\n- two", 100) == "Bold and marked one two"
+    assert words("**Bold** and ==marked==:\n- One\n- Two.\n\nThree", 100) == "Bold and marked: One · Two. Three"
     assert words("one two three", 9) == "one two…"
-    assert words("1. first\n2) second", 50) == "first second"
+    assert words("1. first\n2) second", 50) == "first · second"
     assert plain(texts("en")("choose.style")) == "🎨 Which style? A new outline in it is free."
 
 
