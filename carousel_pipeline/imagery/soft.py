@@ -15,7 +15,7 @@ def mesh(scene: Scene) -> Floats:
     warp = scene.random("warp")
     du, dv = Field(warp, 0.5, 4)(u, v), Field(warp, 0.5, 4)(u, v)
     x, y = u + 0.16 * du, v + 0.16 * dv
-    ground = 0.30 + 0.25 * np.exp(-(((v / scene.aspect - 0.5) / 0.28) ** 2))
+    ground = 0.14 + 0.14 * np.exp(-(((v / scene.aspect - 0.5) / 0.28) ** 2))
     total = np.broadcast_to(ground, x.shape).astype(np.float32)
     lab = total[..., None] * scene.palette.ground
     for cell in range(scene.index - 1, scene.index + 2):
@@ -27,7 +27,7 @@ def mesh(scene: Scene) -> Floats:
             spread = random.uniform(0.30, 0.46)
             weight = np.exp(-((x - at_u) ** 2 + (y - at_v) ** 2) / (2 * spread**2)) * random.uniform(0.7, 1.3)
             if number == 1:
-                weight *= 0.35
+                weight *= 0.55
             lab += weight[..., None] * scene.palette.tint(first + number)
             total += weight
     return scene.enlarge_lab(np.asarray(lab / total[..., None], dtype=np.float32))
