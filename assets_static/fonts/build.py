@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, S603, S607  # a script beside its data; it starts npm with constants only
 """Rebuild the fonts of this folder from the npm packages they come from: `python build.py` (needs npm, fonttools, brotli).
 
 A tool for maintainers, never run by the product. Every face is cut to what slides need and stripped of hinting, which the
@@ -28,15 +29,17 @@ GREEK = [*range(0x370, 0x400)]
 CYRILLIC = [*range(0x400, 0x460), *range(0x490, 0x500), *range(0x510, 0x530)]
 VIETNAMESE = [*range(0x1EA0, 0x1EFA), 0x1A0, 0x1A1, 0x1AF, 0x1B0]
 SIGNS = [
-    *range(0x2000, 0x2070), *range(0x2070, 0x20A0), *range(0x20A0, 0x20C1), *range(0x2100, 0x2150), *range(0x2150, 0x2190),
+    *range(0x2000, 0x2070), *range(0x2070, 0x20A0), *range(0x20A0, 0x20C1), *range(0x2100, 0x2150),
+    *range(0x2150, 0x2190),
     *range(0x2190, 0x2200), *range(0x2200, 0x2300), *range(0x2318, 0x2330), *range(0x2460, 0x2500), *range(0x25A0, 0x2600),
-    0x2605, 0x2606, 0x2610, 0x2611, 0x2660, 0x2661, 0x2663, 0x2665, 0x2666, 0x2713, 0x2717, 0x2716, 0x2764, 0xFFFD, 0xFB01, 0xFB02,
+    0x2605, 0x2606, 0x2610, 0x2611, 0x2660, 0x2661, 0x2663, 0x2665, 0x2666, 0x2713, 0x2717, 0x2716, 0x2764, 0xFFFD, 0xFB01,
+    0xFB02,
 ]  # fmt: skip
 EUROPE = [*LATIN, *MARKS, *GREEK, *CYRILLIC, *VIETNAMESE, *SIGNS]
 # A display face leaves signs to Inter.
 DISPLAY = [
-    *LATIN, *MARKS, *GREEK, *CYRILLIC, *VIETNAMESE, *range(0x2010, 0x2028), *range(0x2030, 0x203B), 0x2044, 0x20AC, 0x20B4, 0x20B8,
-    0x20BA, 0x20BD, 0x2116, 0x2122, *range(0x2190, 0x2194), 0x2212, 0xFB01, 0xFB02,
+    *LATIN, *MARKS, *GREEK, *CYRILLIC, *VIETNAMESE, *range(0x2010, 0x2028), *range(0x2030, 0x203B), 0x2044, 0x20AC, 0x20B4,
+    0x20B8,     0x20BA, 0x20BD, 0x2116, 0x2122, *range(0x2190, 0x2194), 0x2212, 0xFB01, 0xFB02,
 ]  # fmt: skip
 ARABIC = [
     *range(0x20, 0x40),
@@ -98,7 +101,7 @@ SOURCES = (
         "LICENSE_FONT",
         unicodes=tuple(_gb2312()),
         features=("kern", "ccmp", "locl", "palt"),
-    ),  # fmt: skip
+    ),
     Source(
         "NotoColorEmoji",
         "@fontsource/noto-color-emoji",
@@ -108,7 +111,7 @@ SOURCES = (
         unicodes=None,
         drop=("SVG ",),
         features=("*",),
-    ),  # fmt: skip
+    ),
     _google("NotoSerifDisplay-SemiBold", "noto-serif-display", "0.4.2", "600SemiBold", "NotoSerifDisplay"),
     _google(
         "SofiaSansExtraCondensed-Black", "sofia-sans-extra-condensed", "0.4.2", "900Black", "SofiaSansExtraCondensed"
@@ -138,7 +141,7 @@ def _fetch(source: Source, work: Path) -> Path:
         folder.mkdir()
         packed = subprocess.run(
             ["npm", "pack", "--silent", wanted], cwd=folder, check=True, capture_output=True, text=True
-        )  # noqa: S603, S607  # names are constants above
+        )
         with tarfile.open(folder / packed.stdout.strip().splitlines()[-1]) as archive:
             archive.extractall(folder, filter="data")
     return folder / "package"
@@ -161,8 +164,8 @@ def _cut(source: Source, path: Path) -> TTFont:
 
 def main() -> None:
     """Write every face, its licence and FONTS.md into this folder."""
-    lines = ["# Fonts", "", "All under the SIL Open Font License 1.1; the licence stands beside each face. Rebuilt by `build.py`.", "",
-             "Changed in every face: cut to the characters slides need, hinting and unused tables dropped, stored as TrueType.", "",
+    lines = ["# Fonts", "", "All under the SIL Open Font License 1.1; a licence stands beside each face; `build.py` rebuilds all.", "",
+             "Changed in every face: cut to the characters slides need, hinting and unused tables dropped, as TrueType.", "",
              "| file | from (npm) | version | also changed | bytes | sha256 |", "|---|---|---|---|---|---|"]  # fmt: skip
     with tempfile.TemporaryDirectory() as work:
         for source in SOURCES:

@@ -1,4 +1,6 @@
-"""Slides from copy and pictures: pure layout, then drawing, then encoding. No picture model draws letters, and no text leaves its box.
+"""Slides from copy and pictures: pure layout, then drawing, then encoding.
+
+No picture model draws letters, and no text leaves its box.
 
 Styles and fonts load once per process, on first use. Everything here may be called from several threads at once.
 """

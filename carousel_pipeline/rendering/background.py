@@ -11,7 +11,6 @@ from carousel_pipeline.rendering.colour import WHITE, Rgb, mix, rgb
 from carousel_pipeline.rendering.scene import PicturePlace
 
 MAX_PIXELS = 50_000_000
-_DIM = 0.62
 _DUOTONE_HIGHLIGHT = 0.7
 
 
@@ -63,8 +62,6 @@ def treat(image: Image.Image, place: PicturePlace) -> Image.Image:
     """Return the picture as the style wants it."""
     if place.treatment == "none":
         return image
-    if place.treatment == "dim":
-        return image.point([round(value * _DIM) for value in range(256)] * 3)
     grey = ImageOps.autocontrast(image.convert("L"), cutoff=1)
     if place.treatment == "mono":
         return Image.merge("RGB", (grey, grey, grey))

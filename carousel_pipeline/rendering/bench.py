@@ -100,8 +100,10 @@ def _yardstick(start: Callable[[], Yardstick | None], photo: bytes) -> dict[str,
     yardstick = start()
     if yardstick is None:
         return None
-    with yardstick:
+    try:
         return _measure(lambda: yardstick.draw(photo, _HEADING.replace("**", ""), _BODY), runs=15)
+    finally:
+        yardstick.close()
 
 
 def _ratio(ours: dict[str, float], theirs: dict[str, float] | None) -> float | None:

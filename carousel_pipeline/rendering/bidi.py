@@ -32,7 +32,19 @@ def _implicit(kind: str, base: int) -> int:
 
 
 def _resolve_weak(kinds: list[str], edge: str) -> list[str]:
-    """Rules W1 to W7."""
+    """Rules W1 to W7, in the standard's order."""
+    _marks_and_arabic_numbers(kinds, edge)
+    for index in range(1, len(kinds) - 1):
+        left, kind, right = kinds[index - 1 : index + 2]
+        if left == right and ((kind == "ES" and left == "EN") or (kind == "CS" and left in {"EN", "AN"})):
+            kinds[index] = left
+    _terminators_join_numbers(kinds)
+    _latin_numbers(kinds, edge)
+    return kinds
+
+
+def _marks_and_arabic_numbers(kinds: list[str], edge: str) -> None:
+    """Rules W1 and W2."""
     previous = edge
     strong = edge
     for index, kind in enumerate(kinds):
@@ -43,11 +55,10 @@ def _resolve_weak(kinds: list[str], edge: str) -> list[str]:
         if kinds[index] in {"L", "R", "AL"}:
             strong = kinds[index]
         previous = kinds[index]
-    for index in range(1, len(kinds) - 1):
-        left, kind, right = kinds[index - 1 : index + 2]
-        if left == right and ((kind == "ES" and left == "EN") or (kind == "CS" and left in {"EN", "AN"})):
-            kinds[index] = left
-    _terminators_join_numbers(kinds)
+
+
+def _latin_numbers(kinds: list[str], edge: str) -> None:
+    """Rules W3, W6 and W7."""
     strong = edge
     for index, kind in enumerate(kinds):
         if kind in {"ES", "ET", "CS"}:
@@ -58,7 +69,6 @@ def _resolve_weak(kinds: list[str], edge: str) -> list[str]:
             strong = kind
         elif kind == "EN" and strong == "L":
             kinds[index] = "L"
-    return kinds
 
 
 def _terminators_join_numbers(kinds: list[str]) -> None:

@@ -8,18 +8,18 @@ spaces, so its words come from budoux.
 from functools import cache, lru_cache
 
 import budoux
-import pyphen
+import pyphen  # type: ignore[import-untyped]  # the library ships no types
 import regex
 
 _WORD = regex.compile(r"[^ \n]+ *")
 _UNBREAKABLE = regex.compile(
-    r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Devanagari}\p{M}0-9!\"#$%&'()*+,.:;<=>@\[\\\]^_`{|}~«»„“”‘’…№\u00a0\u200d\u200c]*"
+    r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Devanagari}\p{M}0-9!\"#$%&'()*+,.:;<=>@\[\\\]^_`{|}~«»„“”‘’…№\u00a0\u200d\u200c]*"  # noqa: RUF001  # real quotation marks
 )
 _CLASSES = regex.compile(
-    r"(?P<han>[\p{lb=ID}\p{lb=EB}\p{lb=EM}\p{lb=CJ}\p{lb=H2}\p{lb=H3}\p{lb=RI}\p{Emoji_Presentation}])"
+    r"(?P<han>[\p{lb=ID}\p{lb=EB}\p{lb=EM}\p{lb=H2}\p{lb=H3}\p{lb=RI}\p{Emoji_Presentation}])"
     r"|(?P<thai>\p{lb=SA})"
     r"|(?P<open>[\p{lb=OP}\p{Pi}])"
-    r"|(?P<close>[\p{lb=CL}\p{lb=CP}\p{lb=EX}\p{lb=IS}\p{lb=NS}\p{lb=IN}\p{Pf}])"
+    r"|(?P<close>[\p{lb=CL}\p{lb=CP}\p{lb=EX}\p{lb=IS}\p{lb=NS}\p{lb=CJ}\p{lb=IN}\p{Pf}])"
     r"|(?P<hyphen>[\p{lb=HY}\u2010])"
     r"|(?P<dash>[\p{lb=B2}\u2013])"
     r"|(?P<slash>\p{lb=SY})"

@@ -1,8 +1,8 @@
 """The sizes a slide may have and the parts of them that platforms cover with their own buttons.
 
-One unit is one pixel of a slide whose short side is 1080, so style files need no arithmetic. Insets are third-party figures (no
-platform documents them): stories and TikTok lay their bars over the top and the bottom of 9:16, and a feed's profile grid trims the
-sides of 4:5 by about 34 px, which every margin of a style exceeds.
+One unit is one pixel of a slide whose short side is 1080, so style files need no arithmetic. Insets are third-party figures
+(no platform documents them): stories and TikTok lay their bars over the top and the bottom of 9:16, and a feed's profile grid
+trims the sides of 4:5 by about 34 px, which every margin of a style exceeds.
 """
 
 from dataclasses import dataclass

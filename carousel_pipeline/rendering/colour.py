@@ -1,7 +1,7 @@
 """sRGB arithmetic of WCAG 2.2: luminance, contrast, mixing. Pure."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ Pixels = npt.NDArray[np.uint8]
 # After JPEG a ratio loses a few hundredths, so renderers aim above WCAG AA's 4.5.
 AA = 4.5
 TARGET = 4.55
+_LINEAR_PART = 0.04045
 WHITE: Rgb = (255, 255, 255)
 BLACK: Rgb = (0, 0, 0)
 
@@ -21,7 +22,7 @@ BLACK: Rgb = (0, 0, 0)
 def linear_light() -> npt.NDArray[np.float32]:
     """Return the linear value of each 8-bit channel value."""
     values = np.arange(256) / 255
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return np.where(values <= _LINEAR_PART, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
 def luminance(pixels: Pixels) -> npt.NDArray[np.float32]:
@@ -33,6 +34,7 @@ def luminance(pixels: Pixels) -> npt.NDArray[np.float32]:
     return light
 
 
+@lru_cache(maxsize=1024)
 def luminance_of(colour: Rgb) -> float:
     """Return the relative luminance of one colour."""
     return float(luminance(np.array(colour, np.uint8)[None])[0])

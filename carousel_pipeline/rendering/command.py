@@ -1,4 +1,4 @@
-"""`carousel render`: typography alone, for designers. A deck's file in, slides out; with `watch`, again whenever a file changes."""
+"""`carousel render`: typography alone, for designers. A deck's file in, slides out; with `watch`, again on every change."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -49,9 +49,10 @@ def render(
         PermanentError: a file is missing or wrong; names it and what to do.
     """
     tell = say or (lambda _: None)
-    written = _render_once(deck_path, style, ratio, background, out, handle, accent, tell)
     watched = [deck_path, _style_path(style)]
+    # Before drawing, or a file saved meanwhile would go unnoticed.
     seen = _stamps(watched)
+    written = _render_once(deck_path, style, ratio, background, out, handle, accent, tell)
     while watch:
         time.sleep(_POLL_S)
         if (now := _stamps(watched)) != seen:

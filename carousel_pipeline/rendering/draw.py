@@ -11,19 +11,20 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import uharfbuzz as hb
+import uharfbuzz as hb  # type: ignore[import-untyped]  # the library ships no types
 from PIL import Image
 
 from carousel_pipeline.rendering import background, shapes
-from carousel_pipeline.rendering.colour import AA, Pixels, Rgb, readable, rgb
+from carousel_pipeline.rendering.colour import AA, Pixels, Rgb, luminance, readable, rgb
 from carousel_pipeline.rendering.encode import to_jpeg
 from carousel_pipeline.rendering.fonts import face
-from carousel_pipeline.rendering.scene import Box, GlyphRun, LayoutWarning, ScrimPlace, SlideLayout, TextBox
-from carousel_pipeline.rendering.scrim import blend, lay, profile, solve, under, worst_contrast
+from carousel_pipeline.rendering.scene import Box, GlyphRun, LayoutWarning, ScrimPlace, Shape, SlideLayout, TextBox
+from carousel_pipeline.rendering.scrim import lay, profile, solve, under, worst_ratio
 
 _GLASS_BLUR = 26.0
 _SAMPLE = 2
 _EMOJI_PAD = 4
+_MARK_RADIUS = 0.16
 _RESCUE_FADE = 60.0
 _NEAR = 0.2
 _FAR = 10_000.0
@@ -91,10 +92,11 @@ def _checked(
     worst = 21.0
     for index, text in enumerate(layout.texts):
         ground = under(pixels, text.ink, _SAMPLE)
-        reached = worst_contrast(ground, inks[index])
+        light = luminance(ground)
+        reached = worst_ratio(light, inks[index])
         if reached < AA:
             inks[index] = readable(inks[index], _extremes(ground))
-            reached = worst_contrast(ground, inks[index])
+            reached = worst_ratio(light, inks[index])
         if reached < AA:
             # Decoration of both kinds, dark and light, under one text: no ink suits both.
             pixels = np.array(image)
@@ -107,7 +109,7 @@ def _checked(
             )
             inks[index], reached = found.ink, found.contrast
             image = Image.fromarray(pixels)
-        accents[index] = rgb(text.accent) if worst_contrast(ground, rgb(text.accent)) >= AA else inks[index]
+        accents[index] = rgb(text.accent) if worst_ratio(light, rgb(text.accent)) >= AA else inks[index]
         worst = min(worst, reached)
     return image, worst, accents
 
@@ -144,7 +146,7 @@ def _scrimmed(image: Image.Image, layout: SlideLayout, inks: dict[int, Rgb]) -> 
     """Lay every scrim; a text's ink may be changed where no veil suffices."""
     for scrim in layout.scrims:
         if scrim.kind != "veil":
-            _card(image, scrim, layout, inks)
+            _card(image, scrim, inks)
     veils = [scrim for scrim in layout.scrims if scrim.kind == "veil"]
     if not veils:
         return image
@@ -169,19 +171,20 @@ def _veil(pixels: Pixels, scrim: ScrimPlace, layout: SlideLayout, inks: dict[int
     lay(pixels, found.veil, strength * np.float32(found.opacity), axis)
 
 
-def _card(image: Image.Image, scrim: ScrimPlace, layout: SlideLayout, inks: dict[int, Rgb]) -> None:
+def _card(image: Image.Image, scrim: ScrimPlace, inks: dict[int, Rgb]) -> None:
     left, top, right, bottom = (round(value) for value in scrim.box)
     size = right - left, bottom - top
     mask = shapes.outline("round", *size, round(scrim.radius), 0)
     if scrim.kind == "card":
         image.paste(scrim.fill, (left, top), mask)
     else:
-        glass = np.asarray(shapes.blurred(image, scrim.box, _GLASS_BLUR))
+        glass = np.array(shapes.blurred(image, scrim.box, _GLASS_BLUR))
         ink = inks[scrim.texts[0]]
         found = solve(glass[::_SAMPLE, ::_SAMPLE].reshape(-1, 3), ink, rgb(scrim.fill), scrim.opacity)
         for index in scrim.texts:
             inks[index] = found.ink
-        image.paste(Image.fromarray(blend(glass, found.veil, found.opacity)), (left, top), mask)
+        lay(glass, found.veil, np.full(len(glass), found.opacity, np.float32), 0)
+        image.paste(Image.fromarray(glass), (left, top), mask)
     if scrim.outline:
         image.paste(scrim.outline, (left, top), shapes.outline("round", *size, round(scrim.radius), 3))
 
@@ -200,9 +203,7 @@ _rasterisers = _Rasterisers()
 def _draw_text(image: Image.Image, text: TextBox, ink: Rgb, accent: Rgb) -> bool:
     """Draw one text; return whether its ink stayed inside its box and the image."""
     for mark in text.marks:
-        left, top, right, bottom = mark
-        radius = (bottom - top) * 0.16
-        shapes.paint(image, _marker(left, top, right, bottom, text.mark_fill, radius))
+        shapes.paint(image, Shape("rect", mark, text.mark_fill, radius=(mark[3] - mark[1]) * _MARK_RADIUS))
     inside = True
     colours = {"text": ink, "accent": accent, "mark": rgb(text.mark_ink)}
     plain = [run for run in text.runs if not face(run.face).colour]
@@ -214,10 +215,6 @@ def _draw_text(image: Image.Image, text: TextBox, ink: Rgb, accent: Rgb) -> bool
         if face(run.face).colour:
             inside &= _draw_emoji(image, run, text)
     return inside
-
-
-def _marker(left: float, top: float, right: float, bottom: float, fill: str, radius: float) -> shapes.Shape:
-    return shapes.Shape("rect", (left, top, right, bottom), fill, radius=radius)
 
 
 def _draw_runs(image: Image.Image, runs: Sequence[GlyphRun], text: TextBox, colour: Rgb) -> bool:
@@ -237,8 +234,10 @@ def _draw_runs(image: Image.Image, runs: Sequence[GlyphRun], text: TextBox, colo
     drawn = raster.render()
     extents = drawn.extents
     mask = Image.frombuffer("L", (extents.width, extents.height), bytes(drawn.buffer), "raw", "L", extents.stride, 1)
-    image.paste(colour, (left, top), mask)
-    return _contains(text.box, mask.getbbox(), left, top, image)
+    ink = mask.getbbox()
+    if ink is not None:
+        image.paste(colour, (left + ink[0], top + ink[1]), mask.crop(ink))
+    return _contains(text.box, ink, left, top, image)
 
 
 def _contains(box: Box, ink: tuple[int, int, int, int] | None, left: int, top: int, image: Image.Image) -> bool:

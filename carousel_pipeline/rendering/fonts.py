@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from typing import Literal
 
 import regex
-import uharfbuzz as hb
+import uharfbuzz as hb  # type: ignore[import-untyped]  # the library ships no types
 
 from carousel_pipeline.paths import resource
 from carousel_pipeline.rendering.style import Font
@@ -21,6 +21,7 @@ EMOJI_SCALE = 0.88
 _HAN = "NotoSansSC-Medium"
 _FALLBACKS = ("Inter", "NotoSansArabic", "NotoSansHebrew", "NotoSansDevanagari", "NotoSansThai", _HAN)
 _BOLD_FROM = 600
+_REGULAR = 400
 _EMBOLDEN = 0.024
 _JOINED = regex.compile(r"[\p{Arabic}\p{Devanagari}\p{Thai}]")
 _EMOJI_LIKE = regex.compile(
@@ -145,9 +146,10 @@ def _fallback(stem: str, weight: int) -> str:
     return f"{stem}@{weight}"
 
 
+@lru_cache(maxsize=65536)
 def drawable(grapheme: str) -> bool:
     """Return whether any shipped face draws `grapheme`, whatever the style."""
-    return _pick(tuple(_fallback(stem, 400) for stem in _FALLBACKS), grapheme) is not None
+    return _pick(tuple(_fallback(stem, _REGULAR) for stem in _FALLBACKS), grapheme) is not None
 
 
 @dataclass(frozen=True, slots=True)

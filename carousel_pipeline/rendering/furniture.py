@@ -16,7 +16,12 @@ from carousel_pipeline.rendering.typeset import Inks, one_line
 _ROW_GAP = 56
 _CHIP_SIDE = 0.85
 _CHIP_HEIGHT = 2.0
-_SWIPE = MappingProxyType({"en": "swipe", "ru": "листай", "uk": "гортай", "de": "weiter", "fr": "suite", "es": "desliza", "it": "scorri", "pt": "deslize", "pl": "dalej", "tr": "kaydır", "ar": "اسحب", "he": "החליקו", "zh": "滑动", "hi": "स्वाइप", "th": "ปัด"})  # fmt: skip
+_SWIPE = MappingProxyType(
+    {
+        "en": "swipe", "ru": "листай", "uk": "гортай", "de": "weiter", "fr": "suite", "es": "desliza", "it": "scorri",
+        "pt": "deslize", "pl": "dalej", "ar": "اسحب", "he": "החליקו", "zh": "滑动", "hi": "स्वाइप", "th": "ปัด",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,6 @@ def _words(item: Furniture, position: int, total: int, language: str, handle: st
         return None
     if item.kind == "counter":
         return f"{position:02}/{total:02}"
-    if item.kind == "number":
-        return f"{position}"
     if item.kind == "swipe":
         return None if position == total else (_SWIPE.get(language) or "") + " →"
     return ""

@@ -1,8 +1,8 @@
 """A deck of copy to placed boxes and glyphs. Pure: no pixels, no files but fonts; the same input gives the same layout.
 
-What must stay true: text never leaves its box (m11): it shrinks to the style's smallest size, parts words, and only then is cut
-with an ellipsis and a `truncated` warning that says by how many characters. Sizes are decided for the deck, not the slide, so that
-swiping shows one hand; a single slide with far more text than the others shrinks alone and says so.
+What must stay true: text never leaves its box (m11). It shrinks to the style's smallest size, takes room from its picture, parts
+words, and only then is cut with an ellipsis and a `truncated` warning that says by how many characters. Sizes are decided for the
+deck, not the slide, so that swiping shows one hand; one slide with far more text than the others shrinks alone and says so.
 """
 
 import math
@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from carousel_pipeline.requests import Deck, Ratio, Slide
 from carousel_pipeline.rendering.canvas import CANVASES, Canvas
 from carousel_pipeline.rendering.colour import contrast, hex_of, readable, rgb
 from carousel_pipeline.rendering.fonts import drawable
 from carousel_pipeline.rendering.furniture import Bars, furnish, place_decor
 from carousel_pipeline.rendering.lines import Block, Line, prepare
+from carousel_pipeline.rendering.regions import regions, safe_area
 from carousel_pipeline.rendering.scene import (
     Box,
     DeckLayout,
@@ -33,18 +33,16 @@ from carousel_pipeline.rendering.scene import (
 from carousel_pipeline.rendering.style import Colour, RoleStyle, Style, Text
 from carousel_pipeline.rendering.text import Clean, parse, sanitize
 from carousel_pipeline.rendering.typeset import Column, Inks, Spacing, height, spacing, typeset
+from carousel_pipeline.requests import Deck, Ratio, Slide
 
 _STEPS = 24
 _OUTLIER = 6
 _FEW = 3
 _PARTED_HEADING = 10
-_BAR_GAP = 36
-_PICTURE_GAP = 60
-_WIDE_COLUMN = 0.56
 _STRETCH = 0.8
-_TALLEST = 0.62
 _COMFORT = 9
 _SMALLEST_PICTURE = 0.15
+_SMALLEST_ROUND = 0.22
 
 
 class Brand(BaseModel):
@@ -120,13 +118,8 @@ def _stretched(plans: Sequence["_Plan"], steps: Sequence[int]) -> list["_Plan"]:
 
 
 def _with_regions(plan: "_Plan", extra: int) -> "_Plan":
-    picture, column = _regions(plan.role, plan.canvas, _safe(plan.style, plan.canvas), plan.bars, extra)
+    picture, column = regions(plan.role, plan.canvas, safe_area(plan.style, plan.canvas), plan.bars, extra)
     return replace(plan, picture=picture, column=column, extra=extra)
-
-
-def _safe(style: Style, canvas: Canvas) -> Box:
-    margin = style.margin
-    return margin, margin + canvas.top, canvas.width - margin, canvas.height - margin - canvas.bottom
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +151,9 @@ class _Plan:
 def _plan(slide: Slide, position: int, total: int, language: str, style: Style, canvas: Canvas, handle: str) -> _Plan:
     role = style.role(slide.role)
     heading, body = sanitize(slide.heading, drawable), sanitize(slide.body, drawable)
-    safe = _safe(style, canvas)
+    safe = safe_area(style, canvas)
     bars = furnish(role, style, safe, position, total, language, sanitize(handle.replace("\n", " "), drawable).text)
-    picture, column = _regions(role, canvas, safe, bars)
+    picture, column = regions(role, canvas, safe, bars)
     fonts = style.fonts
     plan = _Plan(
         slide, position, total, style, role, canvas, bars, picture, column,
@@ -171,8 +164,10 @@ def _plan(slide: Slide, position: int, total: int, language: str, style: Style, 
     )  # fmt: skip
     step = _best_step(plan)
     if step < _COMFORT and (extra := _shrinkable(plan)) < 0:
+        step = _best_step(_with_regions(plan, extra))
+        # Words, not height, may have set the size: take only what it needs.
+        extra = max(extra, -math.ceil(max(0.0, _set(plan, step).needed - (plan.column[3] - plan.column[1]))))
         plan = _with_regions(plan, extra)
-        step = _best_step(plan)
     return replace(plan, step=step)
 
 
@@ -183,7 +178,8 @@ def _shrinkable(plan: _Plan) -> int:
         return 0
     missing = _set(plan, _COMFORT).needed - (plan.column[3] - plan.column[1])
     usable = plan.canvas.height - plan.canvas.top - plan.canvas.bottom
-    return -max(0, min(math.ceil(missing), round(usable * (frame.share - _SMALLEST_PICTURE))))
+    least = _SMALLEST_ROUND if frame.place in {"disc", "arch"} else _SMALLEST_PICTURE
+    return -max(0, min(math.ceil(missing), round(usable * (frame.share - least))))
 
 
 def _missing(field: Literal["heading", "body"], clean: Clean) -> tuple[LayoutWarning, ...]:
@@ -196,80 +192,6 @@ def _number(role: RoleStyle, style: Style, position: int, language: str) -> Bloc
     value = position - 1
     text = {"1": f"{value}", "01": f"{value:02}", "1.": f"{value}.", "#1": f"#{value}"}[role.number.pattern]
     return prepare(parse(text), getattr(style.fonts, role.number.font), language, "•", 1.0)
-
-
-def _regions(role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars, extra: int = 0) -> tuple[Box, Box]:
-    """Return where the picture, `extra` pixels higher than its share, and where the text may stand."""
-    frame = role.picture
-    left, top, right, bottom = safe
-    inner = (left, top + bars.top, right, bottom - bars.bottom)
-    pad = role.scrim.padding if role.scrim.kind != "veil" and frame.place == "full" else 0
-    if frame.place == "full":
-        column = min(role.column, (right - left) * _WIDE_COLUMN if canvas.wide else right - left)
-        start = {"start": left, "centre": (left + right - column) / 2, "end": right - column}[role.align]
-        region: Box = (frame.inset, frame.inset, canvas.width - frame.inset, canvas.height - frame.inset)
-        return region, (start + pad, inner[1] + pad, start + column - pad, inner[3] - pad)
-    first = frame.place != "bottom"
-    if canvas.wide:
-        return _side_by_side(role, canvas, safe, inner, first=first)
-    return _stacked(role, canvas, inner, extra, first=first)
-
-
-def _stacked(role: RoleStyle, canvas: Canvas, inner: Box, extra: int, *, first: bool) -> tuple[Box, Box]:
-    frame = role.picture
-    left, top, right, bottom = inner
-    usable = canvas.height - canvas.top - canvas.bottom
-    extent = min(round(usable * frame.share) + extra, max(round(usable * frame.share), round(usable * _TALLEST)))
-    if frame.place in {"band", "bottom"}:
-        region: Box = (
-            (frame.inset, frame.inset, canvas.width - frame.inset, canvas.top + frame.inset + extent)
-            if first
-            else (
-                frame.inset,
-                canvas.height - canvas.bottom - extent - frame.inset,
-                canvas.width - frame.inset,
-                canvas.height - frame.inset,
-            )
-        )
-    else:
-        width = right - left
-        if frame.place == "disc":
-            width = extent = min(extent, right - left)
-        elif frame.place == "arch":
-            width = min(width, round(extent * 0.84))
-        start = {"start": left, "centre": (left + right - width) / 2, "end": right - width}[role.align]
-        region = (start, top, start + width, top + extent)
-    column_width = min(role.column, right - left)
-    start = {"start": left, "centre": (left + right - column_width) / 2, "end": right - column_width}[role.align]
-    if first:
-        return region, (start, max(top, region[3] + _PICTURE_GAP), start + column_width, bottom)
-    return region, (start, top, start + column_width, min(bottom, region[1] - _PICTURE_GAP))
-
-
-def _side_by_side(role: RoleStyle, canvas: Canvas, safe: Box, inner: Box, *, first: bool) -> tuple[Box, Box]:
-    frame = role.picture
-    extent = round(canvas.width * min(0.5, max(0.36, frame.share)))
-    if frame.place in {"band", "bottom"}:
-        region: Box = (
-            (canvas.width - extent, frame.inset, canvas.width - frame.inset, canvas.height - frame.inset)
-            if first
-            else (frame.inset, frame.inset, extent, canvas.height - frame.inset)
-        )
-    else:
-        tall = inner[3] - inner[1]
-        width = (
-            min(extent, tall)
-            if frame.place == "disc"
-            else min(extent, tall * 0.84)
-            if frame.place == "arch"
-            else extent
-        )
-        high = width if frame.place == "disc" else tall
-        middle = (inner[1] + inner[3]) / 2
-        region = (safe[2] - width, middle - high / 2, safe[2], middle + high / 2)
-    if first:
-        return region, (inner[0], inner[1], min(inner[0] + role.column, region[0] - _PICTURE_GAP), inner[3])
-    return region, (max(region[2] + _PICTURE_GAP, inner[2] - role.column), inner[1], inner[2], inner[3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,15 +418,13 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
         scrims = tuple(
             _veil(plan, (index,), texts[index].box, "y") for index in range(len(texts)) if texts[index].over_picture
         )
-    safe = _safe(style, canvas)
+    safe = safe_area(style, canvas)
     decor = place_decor(
         role.decor, style, {"slide": (0, 0, canvas.width, canvas.height), "safe": safe, "picture": plan.picture}
     )
     return SlideLayout(
-        plan.position, canvas.width, canvas.height,
-        safe,
-        *_ground(role, style), _picture(plan), decor["back"], decor["under"], scrims, tuple(furniture), tuple(texts), decor["over"],
-        tuple(warnings),
+        plan.position, canvas.width, canvas.height, safe, *_ground(role, style), _picture(plan), decor["back"], decor["under"],
+        scrims, tuple(furniture), tuple(texts), decor["over"], tuple(warnings),
     )  # fmt: skip
 
 

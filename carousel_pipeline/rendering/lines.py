@@ -25,7 +25,18 @@ _TALL = 1.0
 _CROWDED = regex.compile(r"[\p{Arabic}\p{Hebrew}\p{Devanagari}\p{Thai}\p{Han}\p{Hiragana}\p{Katakana}]")
 _CROWDED_LEADING = 1.14
 _WIDOW = 0.28
-_HANG = {"«": 0.5, "„": 0.5, "“": 0.5, '"': 0.5, "‘": 0.5, "(": 0.25, "—": 0.25, "–": 0.25}
+# No letter is this narrow on average; longer rests need no shaping to know that they do not fit.
+_NARROWEST = 0.18
+_HANG = {
+    "«": 0.5,
+    "„": 0.5,
+    "“": 0.5,
+    '"': 0.5,
+    "‘": 0.5,  # noqa: RUF001  # a real quotation mark
+    "(": 0.25,
+    "—": 0.25,
+    "–": 0.25,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A broken line; `item` is the index of its paragraph, `first` whether it starts one, `squeeze` scales what cannot be parted."""
+    """A broken line; `item` is the index of its paragraph, `first` whether it starts one, `squeeze` what cannot be parted."""
 
     units: tuple[Unit, ...]
     item: int
@@ -201,7 +212,7 @@ def _balanced(units: Sequence[Unit], measure: float, greedy: list[list[Unit]]) -
     count = len(greedy)
     if count < 2:  # noqa: PLR2004  # one line is balanced
         return greedy
-    low, high = max(measure * 0.4, max(unit.width for unit in units)), measure
+    low, high = max(measure * 0.4, *(unit.width for unit in units)), measure
     for _ in range(10):
         middle = (low + high) / 2
         if len(_greedy(units, middle)) <= count:
@@ -327,10 +338,11 @@ def _part(unit: Unit, measure: float, setting: _Setting) -> Iterable[Unit]:
     offsets = hyphenations(text, setting.language)
     start = 0
     while start < len(text):
-        rest = _sliced(unit, start, len(text), setting, space=unit.space)
-        if rest.width <= measure:
-            yield rest
-            return
+        if len(text) - start <= measure / _NARROWEST:
+            rest = _sliced(unit, start, len(text), setting, space=unit.space)
+            if rest.width <= measure:
+                yield rest
+                return
         hyphenated = [
             part
             for offset in offsets
@@ -349,7 +361,7 @@ def _part(unit: Unit, measure: float, setting: _Setting) -> Iterable[Unit]:
 def _widest_stop(unit: Unit, start: int, measure: float, setting: _Setting) -> int:
     """Return the offset after as many whole graphemes as fit, one at least."""
     clusters = graphemes(unit.text[start:])
-    low, high = 1, len(clusters)
+    low, high = 1, max(1, min(len(clusters), int(measure / _NARROWEST)))
     while low < high:
         middle = (low + high + 1) // 2
         if _sliced(unit, start, start + len("".join(clusters[:middle])), setting).width <= measure:

@@ -1,4 +1,7 @@
-"""What layout hands to drawing: every box, size, colour and glyph of a slide, without a pixel. JSON-serialisable, so it is tested as text."""
+"""What layout hands to drawing: every box, size, colour and glyph of a slide, without a pixel.
+
+It is JSON-serialisable, so it is tested as text.
+"""
 
 import dataclasses
 import json
@@ -88,7 +91,7 @@ class PicturePlace:
     box: Box
     mask: Literal["none", "round", "disc", "arch"]
     radius: float
-    treatment: Literal["none", "duotone", "mono", "dim"]
+    treatment: Literal["none", "duotone", "mono"]
     dark: str
     light: str
 

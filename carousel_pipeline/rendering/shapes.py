@@ -1,4 +1,7 @@
-"""Drawing what is neither text nor picture: anti-aliased rectangles, circles, glows, grids, grain. Masks are cached by their size."""
+"""Drawing what is neither text nor picture: anti-aliased rectangles, circles, glows, dots.
+
+Masks are cached by their size.
+"""
 
 import math
 from functools import lru_cache
@@ -10,7 +13,6 @@ from carousel_pipeline.rendering.scene import Box, Shape
 
 _OVERSAMPLE = 4
 _BIG = 700
-_GRAIN = 26
 
 
 def paint(image: Image.Image, shape: Shape) -> None:
@@ -20,20 +22,20 @@ def paint(image: Image.Image, shape: Shape) -> None:
     if shape.shape == "rect" and not shape.radius and not shape.stroke and not shape.angle and shape.opacity >= 1:
         image.paste(shape.fill, (left, top, left + width, top + height))
         return
-    if shape.shape == "grain":
-        _grain(image, shape.opacity)
-        return
     mask, offset = _mask(shape, width, height)
     if shape.opacity < 1:
-        mask = mask.point([round(value * shape.opacity) for value in range(256)])
+        mask = mask.point(_faded(shape.opacity))
     image.paste(shape.fill, (left - offset, top - offset), mask)
+
+
+@lru_cache(maxsize=256)
+def _faded(opacity: float) -> list[int]:
+    return [round(value * opacity) for value in range(256)]
 
 
 def _mask(shape: Shape, width: int, height: int) -> tuple[Image.Image, int]:
     if shape.shape == "glow":
         return glow(width, height), 0
-    if shape.shape == "grid":
-        return _grid(width, height, round(shape.step), max(1, round(shape.stroke))), 0
     if shape.shape == "dots":
         return _dots(width, height, round(shape.step), max(1, round(shape.radius))), 0
     mask = outline(shape.shape, width, height, round(shape.radius), round(shape.stroke))
@@ -57,32 +59,17 @@ def outline(shape: str, width: int, height: int, radius: int, stroke: int) -> Im
         draw.rounded_rectangle(
             (0, 0, box[2], box[3] + width * scale), radius=width * scale // 2, fill=fill, outline=edge, width=line or 1
         )
-    elif shape == "arc":
-        draw.arc(box, 180, 360, fill=255, width=max(1, stroke) * scale)
-    elif shape == "quote":
-        _quote(draw, width * scale, height * scale)
     elif shape == "spark":
         _spark(draw, width * scale, height * scale)
     elif shape == "wave":
         _wave(draw, width * scale, height * scale)
     elif shape == "window":
-        _window(draw, width * scale, height * scale, radius * scale)
+        _window(draw, height * scale, radius * scale)
     else:
         draw.rounded_rectangle(
             box, radius=min(radius * scale, box[2] // 2, box[3] // 2), fill=fill, outline=edge, width=line or 1
         )
     return big.reduce(scale)
-
-
-def _quote(draw: ImageDraw.ImageDraw, width: int, height: int) -> None:
-    """Two commas, opening."""
-    each = width * 0.44
-    for left in (0.0, width - each):
-        draw.ellipse((left, height - each, left + each, height), fill=255)
-        draw.polygon(
-            [(left, height - each / 2), (left, height * 0.42), (left + each * 0.78, 0), (left + each, height * 0.1), (left + each * 0.5, height * 0.5), (left + each * 0.5, height - each)],
-            fill=255,
-        )  # fmt: skip
 
 
 def _spark(draw: ImageDraw.ImageDraw, width: int, height: int) -> None:
@@ -103,7 +90,7 @@ def _wave(draw: ImageDraw.ImageDraw, width: int, height: int) -> None:
     draw.polygon([*crest, (width, height), (0, height)], fill=255)
 
 
-def _window(draw: ImageDraw.ImageDraw, width: int, height: int, radius: int) -> None:
+def _window(draw: ImageDraw.ImageDraw, height: int, radius: int) -> None:
     """The three buttons of a window's title bar."""
     size = radius * 2 or height // 3
     for index in range(3):
@@ -122,32 +109,11 @@ def glow(width: int, height: int) -> Image.Image:
 
 
 @lru_cache(maxsize=16)
-def _grid(width: int, height: int, step: int, stroke: int) -> Image.Image:
-    mask = np.zeros((height, width), np.uint8)
-    for offset in range(stroke):
-        mask[step // 2 + offset :: step] = 255
-        mask[:, step // 2 + offset :: step] = 255
-    return Image.fromarray(mask)
-
-
-@lru_cache(maxsize=16)
 def _dots(width: int, height: int, step: int, radius: int) -> Image.Image:
     tile = Image.new("L", (step, step), 0)
     tile.paste(outline("ellipse", radius * 2, radius * 2, 0, 0), ((step - radius * 2) // 2, (step - radius * 2) // 2))
     pattern = np.tile(np.asarray(tile), (height // step + 1, width // step + 1))
     return Image.fromarray(np.ascontiguousarray(pattern[:height, :width]))
-
-
-def _grain(image: Image.Image, opacity: float) -> None:
-    light, dark = _noise(image.size, round(_GRAIN * opacity))
-    image.paste("#ffffff", (0, 0), light)
-    image.paste("#000000", (0, 0), dark)
-
-
-@lru_cache(maxsize=8)
-def _noise(size: tuple[int, int], strength: int) -> tuple[Image.Image, Image.Image]:
-    noise = np.random.default_rng(7).normal(0, strength, (size[1], size[0]))
-    return Image.fromarray(noise.clip(0, 255).astype(np.uint8)), Image.fromarray((-noise).clip(0, 255).astype(np.uint8))
 
 
 def blurred(image: Image.Image, box: Box, radius: float) -> Image.Image:

@@ -1,7 +1,7 @@
-"""What a designer decides about a look, as data: `assets_static/styles/*.json`, parsed by frozen models that refuse unknown fields.
+"""What a designer decides about a look: `assets_static/styles/*.json`, parsed by frozen models that refuse unknown fields.
 
-Everything that can be tuned is in the file (m12, m13, m14, m18); a mistake is reported with its file and field, and styles load once
-per process (m16). Lengths are pixels of a slide whose short side is 1080; letter spacing, leading and indents are in em.
+Everything that can be tuned is in the file (m12, m13, m14, m18); a mistake is reported with its file and field, and styles load
+once per process (m16). Lengths are pixels of a slide whose short side is 1080; letter spacing, leading and indents are in em.
 """
 
 import re
@@ -44,7 +44,7 @@ class _Model(BaseModel):
 
 
 class Colours(_Model):
-    """The colours by what they are for. `text`, `muted` and `accent` are readable on `background`, the others on what they name."""
+    """The colours by what they are for: `text`, `muted`, `accent` are read on `background`, the others on what they name."""
 
     background: Colour
     background_end: Colour | None = None
@@ -140,14 +140,14 @@ class PictureFrame(_Model):
         share: part of the slide's height (width of a wide slide) that a band, frame, disc or arch takes.
         radius: corner radius.
         inset: distance from the slide's edges; 0 bleeds.
-        treatment: `duotone` maps dark to `veil` and light to `extra`; `mono` is grey; `dim` darkens.
+        treatment: `duotone` maps dark to `veil` and light to `extra`; `mono` is grey.
     """
 
     place: Literal["full", "band", "bottom", "frame", "disc", "arch"] = "full"
     share: Annotated[float, Field(ge=0.15, le=0.8)] = 0.45
     radius: Length = 0
     inset: Length = 0
-    treatment: Literal["none", "duotone", "mono", "dim"] = "none"
+    treatment: Literal["none", "duotone", "mono"] = "none"
 
 
 class Scrim(_Model):
@@ -175,14 +175,14 @@ class Furniture(_Model):
     """A small fixed thing at a corner of the safe area.
 
     Attributes:
-        kind: `counter` "03/10", `number` the slide's own number, `handle` the brand's name, `progress` a bar, `dots`, `swipe` an
+        kind: `counter` "03/10", `handle` the brand's name, `progress` a bar, `dots`, `swipe` an
             arrow, `label` the fixed words of `words`.
         at: where.
         size: text size, or thickness of a bar and diameter of dots.
         chip: colour of a pill behind it.
     """
 
-    kind: Literal["counter", "number", "handle", "progress", "dots", "swipe", "label"]
+    kind: Literal["counter", "handle", "progress", "dots", "swipe", "label"]
     at: Literal["top_left", "top", "top_right", "bottom_left", "bottom", "bottom_right"]
     size: Annotated[int, Field(ge=4, le=300)] = 28
     ink: Ink = "muted"
@@ -195,17 +195,14 @@ class Decor(_Model):
     """A drawn shape, placed as in CSS: distances from the slide's edges, or a width and height.
 
     Attributes:
-        shape: what; `glow` is a soft light, `grain` film grain over everything, `grid` and `dots` are patterns, `window` is a
-            terminal's title bar, `tape` a strip of paper, `quote` a big opening quote, `wave` a wavy lower edge.
+        shape: `glow` is a soft light, `dots` a pattern, `window` the buttons of a title bar, `tape` a strip of paper.
         layer: `back` under the picture, `under` between picture and text, `over` above all.
         anchor: what the distances are measured from: the slide, its safe area, or the picture's box.
         step: pitch of a pattern.
         stroke: line width; 0 fills.
     """
 
-    shape: Literal[
-        "rect", "ellipse", "arch", "glow", "grid", "dots", "grain", "window", "tape", "quote", "wave", "arc", "spark"
-    ]
+    shape: Literal["rect", "ellipse", "arch", "glow", "dots", "window", "tape", "wave", "spark"]
     fill: Fill = "accent"
     opacity: Share = 1.0
     layer: Literal["back", "under", "over"] = "under"

@@ -19,14 +19,15 @@ MISSING = "\u25a1"
 NBSP = "\u00a0"
 
 _PLAIN = regex.compile(
-    r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Han}\p{Hiragana}\p{Katakana}0-9 \n!-/:-@\[-`{-~«»„“”‘’—–…№·•×\u00a0]*", regex.V0
+    r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Han}\p{Hiragana}\p{Katakana}0-9 \n!-/:-@\[-`{-~«»„“”‘’—–…№·•×\u00a0]*",  # noqa: RUF001  # real quotation marks
+    regex.V0,
 )
 _NEWLINES = regex.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _SPACES = regex.compile(r"[^\S\n\u00a0\u202f\u2007]+")
 _AROUND_NEWLINE = regex.compile(r" *\n\s*")
-# Bidi controls, zero-width space, fillers, object replacement, tags outside emoji, interlinear annotation, line-breaking controls.
+# Controls, bidi controls, zero-width space, joiners of words, fillers, object replacement, interlinear annotation.
 _INVISIBLE = regex.compile(
-    r"[\u200b\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\u2060-\u2064\ufeff\u115f\u1160\u3164\uffa0\ufff9-\ufffc]"
+    r"[\x00-\x09\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\u2060-\u2064\ufeff\u115f\u1160\u3164\uffa0\ufff9-\ufffc]"
 )
 _ORPHAN_MARKS = regex.compile(r"(?<![\p{L}\p{N}\p{P}\p{S}\p{M}\u200d\ufe0f])\p{M}+")
 _ZALGO = regex.compile(r"(\p{M}{2})\p{Mn}+")
@@ -60,7 +61,11 @@ def sanitize(text: str, drawable: Callable[[str], bool]) -> Clean:
     text = unicodedata.normalize("NFC", text[:MAX_CHARACTERS].replace("\t", " "))
     text = _SPACES.sub(" ", _NEWLINES.sub("\n", text))
     text = _AROUND_NEWLINE.sub("\n", text).strip(" \n")
-    if not _PLAIN.fullmatch(text):
+    if _PLAIN.fullmatch(text):
+        # One character is one grapheme here; most texts end at this line.
+        if all(character in "\n " or drawable(character) for character in set(text)):
+            return Clean(text, ())
+    else:
         text = _INVISIBLE.sub("", text)
         text = _ORPHAN_MARKS.sub("", text)
         text = _ZALGO.sub(r"\1", text)
@@ -121,7 +126,7 @@ _MARKUP = regex.compile(
 
 
 def parse(text: str) -> tuple[Paragraph, ...]:
-    """Return the paragraphs of clean `text`: `**bold**`, `==marker==`, `- ` and `1. ` understood, anything unmatched kept as it is."""
+    """Return the paragraphs of clean `text`; markup that does not match up is kept as it is."""
     return tuple(_paragraph(line) for line in text.split("\n") if line.strip())
 
 
@@ -164,7 +169,7 @@ _SHORT_WORD = regex.compile(
     r"(?<=^|[\s\u00a0(«„“\"])(?:\p{L}{1,2}|не|ни|для|или|при|под|над|без|про|как|что|the|and|for|not) (?=\S)",
     regex.IGNORECASE,
 )
-_PARTICLE = regex.compile(r"(?<=\p{L}) (?=(?:бы|ли|же|б|ж)(?!\p{L}))", regex.IGNORECASE)
+_PARTICLE = regex.compile(r"(?<=\p{L}) (?=(?:бы|ли|же|б|ж)(?!\p{L}))", regex.IGNORECASE)  # noqa: RUF001  # Cyrillic
 _DASH = regex.compile(r" (?=[—–] )")
 _NUMBER_AND_UNIT = regex.compile(r"(?<=\d) (?=\d{3}(?!\d)|%|°|[₽$€£₴₸]|\p{L}{1,3}(?!\p{L}))")
 _SIGN_AND_NUMBER = regex.compile(r"(?<=[№§$€£]) (?=\d)")
@@ -173,7 +178,7 @@ _INITIALS = regex.compile(r"(?<=(?:^|[\s\u00a0])\p{Lu}\.) (?=\p{Lu})")
 
 @lru_cache(maxsize=2048)
 def glue(text: str) -> str:
-    """Return `text` with no-break spaces where a line must not end: after short words, before dashes, inside numbers and initials.
+    """Return `text` with no-break spaces where a line must not end: after short words, before dashes, inside numbers.
 
     Chains of short words stay breakable: at most two spaces in a row are glued.
     """

@@ -2,8 +2,8 @@
 
 import base64
 import importlib.util
-from types import TracebackType
-from typing import Any, Protocol, Self
+import shutil
+from typing import Any, Protocol
 
 from carousel_pipeline.paths import resource
 
@@ -18,11 +18,9 @@ class Yardstick(Protocol):
         """Return the slide as JPEG."""
         ...
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def close(self) -> None:
+        """End what was started."""
+        ...
 
 
 class _Skia:
@@ -35,12 +33,7 @@ class _Skia:
         self.provider.registerTypeface(skia.Typeface.MakeFromFile(str(fonts / "Manrope-ExtraBold.ttf")), "Heading")
         self.provider.registerTypeface(skia.Typeface.MakeFromFile(str(fonts / "Inter.ttf")), "Body")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self.provider = None
 
     def _paragraph(self, text: str, family: str, size: float) -> Any:
@@ -111,12 +104,7 @@ class _Chromium:
         face = (resource("assets_static") / "fonts" / "Manrope-ExtraBold.ttf").read_bytes()
         self._page.set_content(_PAGE.format(heading=base64.b64encode(face).decode()))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._browser.close()
         self._playwright.stop()
 
@@ -133,9 +121,9 @@ def chromium() -> Yardstick | None:
     from playwright.sync_api import Error, sync_playwright  # noqa: PLC0415  # optional, for comparison only
 
     playwright = sync_playwright().start()
-    for options in ({}, {"executable_path": "/usr/bin/chromium"}):
+    for executable in (None, shutil.which("chromium")):
         try:
-            return _Chromium(playwright, playwright.chromium.launch(args=["--no-sandbox"], **options))
+            return _Chromium(playwright, playwright.chromium.launch(args=["--no-sandbox"], executable_path=executable))
         except Error:
             continue
     playwright.stop()
