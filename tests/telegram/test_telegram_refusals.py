@@ -2,10 +2,13 @@
 
 import io
 import json
+import random
 from typing import Any
 
 import aiohttp
 import pytest
+
+from carousel_pipeline.local.telegram.methods import METHODS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -243,3 +246,47 @@ async def test_the_control_api_says_what_was_wrong(
     got, answer = await sim.status(method, path.format(chat=chat), json=body)
     assert (got, answer["error"]["code"]) == (status, code)
     assert answer["error"]["message"]
+
+
+ODD: list[Any] = [
+    *(None, 0, -1, True, 1.5, "x", "", [], {}, [1], [None], [[]], {"a": 1}, "{", "[1]", "9" * 30, "attach://gone"),
+    *({"inline_keyboard": [[1]]}, {"inline_keyboard": [1]}, {"keyboard": [[{}]]}, {"message_id": {}}),
+    *(
+        {"inline_keyboard": [[{"text": "a", name: value}]]}
+        for name, value in (("copy_text", "x"), ("url", 5), ("web_app", 1))
+    ),
+    *({"blocks": [{"type": kind, kind: 3, "items": 3}]} for kind in ("list", "photo", "slideshow", "table")),
+    *([{"type": "bold", "offset": odd, "length": odd}] for odd in (None, "x", [], 1e300)),
+    *([{"type": "photo", "media": "x", "caption": 5, "caption_entities": 7}], [{"label": "a", "amount": "1"}]),
+]
+NAMES = [
+    *("message_id", "text", "parse_mode", "entities", "reply_markup", "reply_parameters", "media", "photo", "document"),
+    *(
+        "caption",
+        "caption_entities",
+        "message_ids",
+        "from_chat_id",
+        "commands",
+        "scope",
+        "language_code",
+        "offset",
+        "limit",
+    ),
+    *("allowed_updates", "rich_message", "prices", "title", "description", "payload", "currency", "callback_query_id"),
+    *("file_id", "user_id", "action", "link_preview_options", "menu_button", "name"),
+]
+
+
+async def test_nonsense_is_refused_never_an_error_of_ours(sim: Any, chat: int) -> None:
+    dice = random.Random(7)  # noqa: S311 -- the same nonsense every time
+    known = [name for name, _ in METHODS.values() if name not in {"setWebhook", "deleteMessage", "deleteMessages"}]
+    sent = (await sim.api("sendMessage", chat_id=chat, text="x"))[1]["result"]["message_id"]
+    for _ in range(400):
+        params = {name: dice.choice(ODD) for name in dice.sample(NAMES, dice.randint(0, 6))}
+        params |= {"message_id": sent} if dice.random() < 0.5 else {}
+        method = dice.choice(known)
+        status, answer = await sim.api(method, **{"chat_id": chat, **params})
+        assert status < 500, (method, params)
+        assert answer["ok"] is (status == 200)
+    await sim.api("setMyName", name="")
+    await sim.api("deleteMyCommands")

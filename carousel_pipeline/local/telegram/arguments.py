@@ -63,6 +63,28 @@ class Arguments:
         except ValueError:
             raise bad_request(f"can't parse {what} JSON object") from None
 
+    def mapping(self, name: str, what: str) -> dict[str, Any] | None:
+        """Return a JSON object, None when absent.
+
+        Raises:
+            RefusedError: something else.
+        """
+        value = self.parsed(name, what)
+        if value is not None and not isinstance(value, dict):
+            raise bad_request(f"expected an Object as {what}")
+        return value
+
+    def array(self, name: str, what: str) -> list[Any] | None:
+        """Return a JSON array, None when absent.
+
+        Raises:
+            RefusedError: something else.
+        """
+        value = self.parsed(name, what)
+        if value is not None and not isinstance(value, list):
+            raise bad_request(f"expected an Array of {what}")
+        return value
+
     def media(self, name: str, kind: str) -> Upload | str:
         """Return the upload or the file id that a media parameter names.
 

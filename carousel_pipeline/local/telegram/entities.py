@@ -1,13 +1,15 @@
 """Formatted text: HTML of the Bot API to plain text with entities, and the entities Telegram finds by itself.
 
 Offsets and lengths of entities count UTF-16 code units, byte offsets in refusals count UTF-8 bytes, both as Telegram does. A bot
-that forgets to escape a user's `<` must fail here as it fails there, so the parser follows TDLib's rules case by case.
+that forgets to escape a user's `<` must fail here as it fails there, so the parser follows TDLib's rules case by case. The
+markdown modes are refused as unsupported: nothing here writes them.
 """
 
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from carousel_pipeline.local.telegram.numbers import whole
 from carousel_pipeline.local.telegram.refusals import bad_request
 
 Entity = dict[str, Any]
@@ -263,7 +265,7 @@ def _slice(text: str, start: int, end: int) -> str:
     return text.encode("utf-16-le", "surrogatepass")[2 * start : 2 * end].decode("utf-16-le", "surrogatepass")
 
 
-def formatted(text: str, parse_mode: str | None, entities: Any) -> tuple[str, list[Entity]]:
+def formatted(text: str, parse_mode: str | None, entities: list[Any] | None) -> tuple[str, list[Entity]]:
     """Return plain text and its entities, trimmed as Telegram trims, explicit and found ones together.
 
     Args:
@@ -285,17 +287,15 @@ def formatted(text: str, parse_mode: str | None, entities: Any) -> tuple[str, li
     return plain, sorted(found + detected(plain, found), key=lambda entity: (entity["offset"], -entity["length"]))
 
 
-def _explicit(text: str, entities: Any) -> list[Entity]:
+def _explicit(text: str, entities: list[Any] | None) -> list[Entity]:
     if not entities:
         return []
-    if not isinstance(entities, list):
-        raise bad_request("expected an Array of MessageEntity")
     end = utf16_length(text)
     checked: list[Entity] = []
     for entity in entities:
         if not isinstance(entity, dict) or entity.get("type") not in _ENTITY_TYPES:
             raise bad_request("can't parse MessageEntity: Unsupported type specified")
-        offset, length = int(entity.get("offset", 0)), int(entity.get("length", 0))
+        offset, length = whole(entity.get("offset")), whole(entity.get("length"))
         if offset < 0:
             raise bad_request(f"receive an entity with incorrect offset {offset}")
         if offset > end:
@@ -307,7 +307,8 @@ def _explicit(text: str, entities: Any) -> list[Entity]:
         if entity["type"] == "text_link" and normal_url(str(entity.get("url", ""))) is None:
             raise bad_request(f"entity URL '{entity.get('url', '')}' is invalid: Wrong HTTP URL")
         if length > 0:
-            checked.append({key: value for key, value in entity.items() if value is not None})
+            clean = {key: value for key, value in entity.items() if value is not None}
+            checked.append({**clean, "offset": offset, "length": length})
     return checked
 
 

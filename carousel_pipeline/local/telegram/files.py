@@ -99,12 +99,12 @@ class Files:
         """Start receiving a file."""
         return Incoming(self._folder)
 
-    async def photo(self, source: Upload | str, *, too_big: str = "") -> list[dict[str, Any]]:
+    async def photo(self, source: Upload | str, *, frame: str = "{}") -> list[dict[str, Any]]:
         """Return the PhotoSize list of an upload or of a known file id, smallest first, the picture itself last.
 
         Args:
             source: an upload or a file id of an earlier photo.
-            too_big: put before the refusals Telegram's servers (not its library) make; albums name the item there.
+            frame: put around what Telegram's servers (not its library) refuse with; an album names the item there.
 
         Raises:
             RefusedError: not a picture, too large, of impossible dimensions, or an unknown id.
@@ -118,10 +118,10 @@ class Files:
             )
         dimensions = await asyncio.to_thread(_dimensions, self._folder / blob.sha256)
         if dimensions is None:
-            raise bad_request(too_big.format("IMAGE_PROCESS_FAILED") or "IMAGE_PROCESS_FAILED")
+            raise bad_request(frame.format("IMAGE_PROCESS_FAILED"))
         width, height = dimensions
         if width + height > _MAX_SIDES or max(dimensions) > _MAX_RATIO * min(dimensions):
-            raise bad_request(too_big.format("PHOTO_INVALID_DIMENSIONS") or "PHOTO_INVALID_DIMENSIONS")
+            raise bad_request(frame.format("PHOTO_INVALID_DIMENSIONS"))
         row = {"kind": "photo", "sha256": blob.sha256, "size": blob.size, "width": width, "height": height}
         return _photo_sizes(self._register(row), row)
 

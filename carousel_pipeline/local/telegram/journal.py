@@ -48,10 +48,6 @@ class Journal:
         """Return a live view of one table; values must not be changed in place."""
         return self._tables.setdefault(name, {})
 
-    def names(self) -> list[str]:
-        """Return the names of all tables that ever held something."""
-        return list(self._tables)
-
     def put(self, name: str, key: str, value: Any) -> None:
         """Store `value` under `key`."""
         self._tables.setdefault(name, {})[key] = value

@@ -105,12 +105,15 @@ def _check_values(button: dict[str, Any], actions: list[str], *, invoice: bool) 
         raise bad_request("BUTTON_STYLE_INVALID")
     if len(str(button.get("callback_data", "")).encode("utf-8", "surrogatepass")) > _MAX_DATA:
         raise bad_request("BUTTON_DATA_INVALID")
-    if "copy_text" in button and not 1 <= len(str(button["copy_text"].get("text", ""))) <= _MAX_COPY:
+    for name in ("copy_text", "web_app"):
+        if name in actions and not isinstance(button[name], dict):
+            raise _unreadable(f'Field "{name}" must be of type Object')
+    if "copy_text" in actions and not 1 <= len(str(button["copy_text"].get("text", ""))) <= _MAX_COPY:
         raise bad_request("BUTTON_COPY_TEXT_INVALID")
     if ("pay" in actions and not invoice) or "callback_game" in actions:
         raise bad_request("BUTTON_TYPE_INVALID")
     if "url" in actions:
-        _check_url(button["url"])
+        _check_url(str(button["url"]))
     if "web_app" in actions and not str(button["web_app"].get("url", "")).startswith("https://"):
         url = button["web_app"].get("url", "")
         raise bad_request(f"inline keyboard button Web App URL '{url}' is invalid: Only HTTPS links are allowed")

@@ -10,6 +10,7 @@ import hmac
 import logging
 import re
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ from carousel_pipeline.local.telegram.body import read_arguments
 from carousel_pipeline.local.telegram.control import Control
 from carousel_pipeline.local.telegram.faults import Fault, Faults
 from carousel_pipeline.local.telegram.limits import Limits
-from carousel_pipeline.local.telegram.methods import METHODS, Call
+from carousel_pipeline.local.telegram.methods import METHODS, Call, Method
 from carousel_pipeline.local.telegram.refusals import RefusedError, not_found, unauthorized
 from carousel_pipeline.local.telegram.state import World
 from carousel_pipeline.local.telegram.webhook import WebhookSender
@@ -36,7 +37,7 @@ _HTML_502: Final = (
 _FONTS: Final = frozenset(
     {"Inter.ttf", "NotoColorEmoji.ttf"}
 )  # the renderer's; the page does without where they are missing
-_QUIET: Final = frozenset({"getupdates"})  # neither logged nor counted: it asks for news and changes nothing
+_QUIET: Final = frozenset({"getUpdates"})  # neither logged nor counted: it asks for news and changes nothing
 _LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _CSP: Final = "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'"
 _MAX_BODY: Final = 1024**3  # the real limit is per file, in body.py
@@ -119,41 +120,42 @@ class TelegramServer:
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
         started = time.monotonic()
-        name = request.match_info["method"]
+        wanted = request.match_info["method"]
+        name, method = METHODS.get(wanted.lower(), ("an unknown method", None))
         try:
             self._authorize(request.match_info["token"])
+            fault = self._faults.take(wanted)
+            if fault is not None and fault.when == "before" and (answer := await self._misbehave(request, fault)):
+                return answer
+            result = await self._perform(request, name, method, fault)
         except RefusedError as refusal:
+            _log.log(_level(name), "%s %d %.0f ms", name, refusal.code, 1000 * (time.monotonic() - started))
             return _answer(refusal)
-        known, function = METHODS.get(name.lower(), (name, None))
-        fault = self._faults.take(name)
-        if (
-            fault is not None
-            and fault.when == "before"
-            and (response := await self._misbehave(request, fault)) is not None
-        ):
-            return response
-        try:
-            arguments = await read_arguments(request, self._world.files)
-            if function is None:
-                raise not_found(f"method {name[:64]!r} is unknown to the local Telegram")
-            call = Call(self._world, arguments, self._limits, fault)
-            try:
-                result = await function(call)
-            except RefusedError:
-                if call.sent is not None:
-                    self._record(known, arguments, call.sent, complete=False)
-                raise
-        except RefusedError as refusal:
-            if name.lower() not in _QUIET:
-                _log.info("%s %d %.0f ms", known, refusal.code, 1000 * (time.monotonic() - started))
-            return _answer(refusal)
-        if name.lower() not in _QUIET:
-            self._record(known, arguments, result, complete=True)
-            _log.info("%s 200 %.0f ms", known, 1000 * (time.monotonic() - started))
+        _log.log(_level(name), "%s 200 %.0f ms", name, 1000 * (time.monotonic() - started))
         response = web.json_response({"ok": True, "result": result})
         if fault is not None and fault.when == "after":
             return await self._misbehave(request, fault, accepted=response) or response
         return response
+
+    async def _perform(self, request: web.Request, name: str, method: Method | None, fault: Fault | None) -> Any:
+        arguments = await read_arguments(request, self._world.files)
+        if method is None:
+            raise not_found("method not found")
+        call = Call(self._world, arguments, self._limits, fault)
+        try:
+            result = await method(call)
+        except RefusedError:
+            if call.sent is not None:
+                self._record(name, arguments, call.sent, complete=False)
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the bot gets an answer
+            # A fault of ours looks like one of Telegram's, and its text, which may quote a message, stays out of the log.
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("%s failed: %s\n%s", name, type(error).__name__, trace)
+            raise RefusedError(500, "Internal Server Error") from None
+        if name not in _QUIET:
+            self._record(name, arguments, result, complete=True)
+        return result
 
     def _record(self, method: str, arguments: Arguments, result: Any, *, complete: bool) -> None:
         params = {key: "…" if key == "secret_token" else value for key, value in arguments.values.items()}
@@ -198,6 +200,10 @@ async def _only_from_here(request: web.Request, handler: Handler) -> web.StreamR
         if request.path.startswith("/page/"):
             response.headers.setdefault("Cache-Control", "no-cache")
     return response
+
+
+def _level(name: str) -> int:
+    return logging.DEBUG if name in _QUIET else logging.INFO
 
 
 def _answer(refusal: RefusedError) -> web.Response:

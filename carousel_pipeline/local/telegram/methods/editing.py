@@ -5,13 +5,12 @@ from typing import Any, Final
 
 from carousel_pipeline.local.telegram import markup
 from carousel_pipeline.local.telegram.methods.media import input_media
-from carousel_pipeline.local.telegram.methods.messages import caption_of, text_fields
+from carousel_pipeline.local.telegram.methods.messages import caption_of, message_ids, text_fields
 from carousel_pipeline.local.telegram.methods.registry import Call, method
 from carousel_pipeline.local.telegram.methods.rich import rich_fields
 from carousel_pipeline.local.telegram.refusals import NOT_MODIFIED, bad_request
 from carousel_pipeline.local.telegram.state import Message
 
-_MAX_MANY: Final = 100
 _MAX_ANSWER: Final = 200
 _TEXT: Final = ("text", "entities", "link_preview_options", "rich_message")
 _CAPTION: Final = ("caption", "caption_entities", "show_caption_above_media", "has_media_spoiler")
@@ -106,14 +105,9 @@ async def delete_message(call: Call) -> bool:
 async def delete_messages(call: Call) -> bool:
     """Delete up to 100 messages; those that are gone are skipped."""
     chat_id = call.world.reachable(call.arguments.text("chat_id"))
-    wanted = call.arguments.parsed("message_ids", "message identifiers")
-    if not isinstance(wanted, list) or not wanted:
-        raise bad_request("message identifiers are not specified")
-    if len(wanted) > _MAX_MANY:
-        raise bad_request("too many message identifiers specified")
-    for message_id in wanted:
-        if call.world.message(chat_id, int(message_id)) is not None:
-            call.world.delete_message(chat_id, int(message_id))
+    for message_id in message_ids(call):
+        if call.world.message(chat_id, message_id) is not None:
+            call.world.delete_message(chat_id, message_id)
     return True
 
 

@@ -52,17 +52,18 @@ async def input_media(call: Call, item: Any, *, position: int = 0) -> dict[str, 
     source = call.arguments.attached(str(item.get("media") or ""))
     if not source:
         raise bad_request("can't parse InputMedia: media not found")
-    fields = caption_fields(
-        str(item.get("caption") or ""), str(item.get("parse_mode") or ""), item.get("caption_entities")
-    )
+    explicit = item.get("caption_entities")
+    if explicit is not None and not isinstance(explicit, list):
+        raise bad_request("expected an Array of MessageEntity")
+    fields = caption_fields(str(item.get("caption") or ""), str(item.get("parse_mode") or ""), explicit)
     if item.get("show_caption_above_media"):
         fields["show_caption_above_media"] = True
     if kind == "document":
         return {"document": call.world.files.document(source), **fields}
     if item.get("has_spoiler"):
         fields["has_media_spoiler"] = True
-    framed = f'failed to send message #{position} with the error message "{{}}"' if position else ""
-    return {"photo": await call.world.files.photo(source, too_big=framed), **fields}
+    frame = f'failed to send message #{position} with the error message "{{}}"' if position else "{}"
+    return {"photo": await call.world.files.photo(source, frame=frame), **fields}
 
 
 @method("sendMediaGroup")
@@ -72,9 +73,7 @@ async def send_media_group(call: Call) -> list[Message]:
     The documented minimum of two is enforced, although today's servers send a lone item as a plain message: a bot that relies on
     that leaves the documented API.
     """
-    items = call.arguments.parsed("media", "media")
-    if items is not None and not isinstance(items, list):
-        raise bad_request("expected an Array of InputMedia")
+    items = call.arguments.array("media", "InputMedia")
     if not items:
         raise bad_request("there are no messages to send")
     if len(items) > _MAX_ALBUM:
@@ -106,14 +105,14 @@ async def send_invoice(call: Call) -> Message:
     arguments = call.arguments
     title, description = arguments.text("title").strip(), arguments.text("description").strip()
     payload, currency = arguments.text("payload"), arguments.text("currency").upper()
-    prices = arguments.parsed("prices", "prices")
+    prices = arguments.array("prices", "labeled prices")
     if not 1 <= entities.utf16_length(title) <= _MAX_TITLE:
         raise bad_request("INVOICE_TITLE_INVALID" if title else "title is empty")
     if not 1 <= entities.utf16_length(description) <= _MAX_DESCRIPTION:
         raise bad_request("INVOICE_DESCRIPTION_INVALID" if description else "description is empty")
     if not 1 <= len(payload.encode()) <= _MAX_PAYLOAD:
         raise bad_request("INVOICE_PAYLOAD_INVALID")
-    if not isinstance(prices, list) or not prices:
+    if not prices:
         raise bad_request("there must be at least one price")
     if currency != _STARS:
         # Digital goods are sold for Stars alone; this server plays no card provider.

@@ -7,6 +7,7 @@ from typing import Any, Final
 from carousel_pipeline.local.telegram import entities, markup
 from carousel_pipeline.local.telegram.arguments import Arguments
 from carousel_pipeline.local.telegram.methods.registry import Call, method
+from carousel_pipeline.local.telegram.numbers import whole
 from carousel_pipeline.local.telegram.refusals import bad_request
 from carousel_pipeline.local.telegram.state import Message, World
 
@@ -39,7 +40,7 @@ def text_fields(arguments: Arguments) -> dict[str, Any]:
     raw = arguments.text("text")
     if not raw:
         raise bad_request("message text is empty")
-    text, found = entities.formatted(raw, arguments.text("parse_mode"), arguments.parsed("entities", "entities"))
+    text, found = entities.formatted(raw, arguments.text("parse_mode"), arguments.array("entities", "MessageEntity"))
     if not text:
         raise bad_request("text must be non-empty")
     if entities.utf16_length(text) > MAX_TEXT:
@@ -47,13 +48,13 @@ def text_fields(arguments: Arguments) -> dict[str, Any]:
     fields: dict[str, Any] = {"text": text}
     if found:
         fields["entities"] = found
-    preview = arguments.parsed("link_preview_options", "link preview options")
+    preview = arguments.mapping("link_preview_options", "link preview options")
     if preview:
         fields["link_preview_options"] = {key: value for key, value in preview.items() if value is not None}
     return fields
 
 
-def caption_fields(raw: str, parse_mode: str, explicit: Any) -> dict[str, Any]:
+def caption_fields(raw: str, parse_mode: str, explicit: list[Any] | None) -> dict[str, Any]:
     """Return `caption` and `caption_entities`; nothing when the caption is empty.
 
     Raises:
@@ -68,7 +69,7 @@ def caption_fields(raw: str, parse_mode: str, explicit: Any) -> dict[str, Any]:
 
 def caption_of(arguments: Arguments) -> dict[str, Any]:
     """Return the caption fields of a call that sends one file."""
-    explicit = arguments.parsed("caption_entities", "caption entities")
+    explicit = arguments.array("caption_entities", "MessageEntity")
     fields = caption_fields(arguments.text("caption"), arguments.text("parse_mode"), explicit)
     for flag, name in (("show_caption_above_media", "show_caption_above_media"), ("has_spoiler", "has_media_spoiler")):
         if arguments.flag(flag):
@@ -101,8 +102,8 @@ def reply_fields(call: Call, chat_id: int) -> dict[str, Any]:
     Raises:
         RefusedError: the message replied to does not exist and must.
     """
-    wanted = call.arguments.parsed("reply_parameters", "reply parameters") or {}
-    message_id = int(wanted.get("message_id") or call.arguments.integer("reply_to_message_id"))
+    wanted = call.arguments.mapping("reply_parameters", "reply parameters") or {}
+    message_id = whole(wanted.get("message_id")) or call.arguments.integer("reply_to_message_id")
     if wanted and not message_id:
         raise bad_request('can\'t find field "message_id"')
     if not message_id:
@@ -164,18 +165,23 @@ async def copy_message(call: Call) -> dict[str, int]:
     return {"message_id": send(call, call.target(), content)["message_id"]}
 
 
-def _message_ids(call: Call) -> list[int]:
-    wanted = call.arguments.parsed("message_ids", "message identifiers")
-    if not isinstance(wanted, list) or not wanted:
+def message_ids(call: Call) -> list[int]:
+    """Return 1 to 100 message ids.
+
+    Raises:
+        RefusedError: none, or too many.
+    """
+    wanted = call.arguments.array("message_ids", "message identifiers")
+    if not wanted:
         raise bad_request("message identifiers are not specified")
     if len(wanted) > _MAX_MANY:
         raise bad_request("too many message identifiers specified")
-    return [int(message_id) for message_id in wanted]
+    return [whole(message_id) for message_id in wanted]
 
 
 async def _repeat(call: Call, *, copy: bool) -> list[dict[str, int]]:
     chat_from = call.world.known(call.arguments.text("from_chat_id"))
-    found = [message for number in _message_ids(call) if (message := call.world.message(chat_from, number)) is not None]
+    found = [message for number in message_ids(call) if (message := call.world.message(chat_from, number)) is not None]
     if not found:
         raise bad_request("there are no messages to forward")
     chat_id = call.target(len(found))

@@ -36,7 +36,7 @@ def _changed(call: Call) -> None:
 
 
 def _scope_key(call: Call) -> str:
-    scope = call.arguments.parsed("scope", "scope") or {"type": "default"}
+    scope = call.arguments.mapping("scope", "BotCommandScope") or {"type": "default"}
     kind = str(scope.get("type", "default"))
     if kind not in {"default", "all_private_chats", "all_group_chats", "all_chat_administrators", "chat"}:
         raise bad_request("can't parse BotCommandScope: unsupported type specified")
@@ -47,13 +47,13 @@ def _scope_key(call: Call) -> str:
 @method("setMyCommands")
 async def set_my_commands(call: Call) -> bool:
     """Set the commands of the menu for a scope and a language."""
-    commands = call.arguments.parsed("commands", "commands") or []
-    if not isinstance(commands, list):
-        raise bad_request("expected an Array of BotCommand")
+    commands = call.arguments.array("commands", "BotCommand") or []
     if len(commands) > _MAX_COMMANDS:
         raise bad_request("BOT_COMMANDS_TOO_MUCH")
     kept = []
     for command in commands:
+        if not isinstance(command, dict):
+            raise bad_request("can't parse BotCommand: expected an Object")
         name, text = str(command.get("command", "")).removeprefix("/"), str(command.get("description", "")).strip()
         if not _COMMAND.fullmatch(name):
             raise bad_request("BOT_COMMAND_INVALID")
@@ -114,7 +114,7 @@ for _suffix, _details in _PROFILE.items():
 @method("setChatMenuButton")
 async def set_chat_menu_button(call: Call) -> bool:
     """Set the button beside the input field."""
-    button = call.arguments.parsed("menu_button", "menu button") or {"type": "default"}
+    button = call.arguments.mapping("menu_button", "MenuButton") or {"type": "default"}
     call.world.journal.put("profile", "menu_button", button)
     return True
 

@@ -15,7 +15,7 @@ _SECRET: Final = re.compile(r"[A-Za-z0-9_-]*")
 
 
 def _allowed(call: Call) -> None:
-    kinds = call.arguments.parsed("allowed_updates", "allowed updates")
+    kinds = call.arguments.array("allowed_updates", "allowed updates")
     if kinds is not None:
         call.world.updates.set_allowed([str(kind) for kind in kinds])
 

@@ -59,10 +59,10 @@ class _Builder:
         if kind in _NESTED:
             return {**clean, "blocks": await self.build(block.get("blocks"))}
         if kind == "list":
-            return {
-                **clean,
-                "items": [await self._item(item, place) for place, item in enumerate(block.get("items") or [], 1)],
-            }
+            items = block.get("items")
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise bad_request("can't parse InputRichBlockList: expected an Array of items")
+            return {**clean, "items": [await self._item(item, place) for place, item in enumerate(items, 1)]}
         if kind in _PLAIN:
             return clean
         raise bad_request(f'can\'t parse InputRichBlock: type "{kind}" is unsupported')
@@ -76,7 +76,9 @@ class _Builder:
         self._media += 1
         if self._media > _MAX_MEDIA:
             raise bad_request("too many media in the rich message")
-        media = block.get(kind) or {}
+        media = block.get(kind)
+        if not isinstance(media, dict):
+            raise bad_request("can't parse InputMedia: expected an Object")
         source = self._call.arguments.attached(str(media.get("media") or ""))
         if not source:
             raise bad_request("can't parse InputMedia: media not found")

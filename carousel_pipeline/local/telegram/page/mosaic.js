@@ -13,7 +13,8 @@ export function mosaic(ratios, width = 420) {
   const shapes = ratios.map((ratio) => (ratio > 1.2 ? "w" : ratio < 0.8 ? "n" : "q"));
   if (count === 2) return shapes.every((shape) => shape === "w") ? rows(ratios, [1, 1], width) : rows(ratios, [2], width);
   if (count === 3) return shapes[0] === "w" ? rows(ratios, [1, 2], width) : column(ratios, width, 0.64);
-  if (count === 4) return shapes[0] === "w" ? rows(ratios, [1, 3], width) : column(ratios, width, 0.7);
+  // Clients stack three small pictures beside the first; two by two shows four slides whole.
+  if (count === 4) return shapes[0] === "w" ? rows(ratios, [1, 3], width) : rows(ratios, [2, 2], width);
   return best(ratios, width);
 }
 
