@@ -97,7 +97,7 @@ def _opened(hook: Sentence, language: Language) -> Card:
     if "\n" in hook.text:
         return split_verse(hook.text)
     won = headline(lighten(hook.text, language, alone=True), language, longest=10)
-    return marked(won.text, "=="), clipped(won.rest, MAX_BODY)
+    return marked(capital(won.text), "=="), clipped(won.rest, MAX_BODY)
 
 
 def _hook(said: Sequence[Sentence], language: Language) -> int:
@@ -136,7 +136,7 @@ def _card(idea: Idea, plan: Outline, language: Language) -> Card:
     if not text and place:
         text = body(idea.sentences[:place], language)
     listed = points(idea.points, language)
-    return won.text, marked("\n".join(filter(None, (text, listed))), "**")
+    return capital(won.text), marked("\n".join(filter(None, (text, listed))), "**")
 
 
 def _last(plan: Outline, headings: Sequence[str], language: Language, call: Card) -> Card:

@@ -57,6 +57,7 @@ _URL = regex.compile(r"(?<!\w)(?:https?://|www\.)[^\s<>()«»]+[^\s<>()«».,;:!
 _UNDERLINED = regex.compile(r"(?<!\w)__(?=\S)(.+?)(?<=\S)__(?!\w)")
 _ITALIC = regex.compile(r"(?<![\w*])[*_](?=\S)([^*_]+?)(?<=\S)[*_](?![\w*])")
 _STRUCK = regex.compile(r"(?<!\w)~~(?=\S)(.+?)(?<=\S)~~(?!\w)")
+_TAGS = regex.compile(r"\s*(?:[#@][\p{L}\p{N}_.]+[\s,]*)+")
 _HOLLOW = regex.compile(r"\(\s*\)|\[\s*\]")
 _SPACE = regex.compile(r"[^\S\n]+")
 
@@ -88,6 +89,8 @@ def tidy(line: str, *, verbatim: bool = False) -> str:
     """Return `line` without marks that a slide cannot show; `**bold**` and `==marker==` stay."""
     text = line
     if not verbatim:
+        if _TAGS.fullmatch(text):
+            return ""  # a post's tags and mentions are no part of its text
         text = _LINK.sub(r"\1", _IMAGE.sub(" ", text))
         bare = _URL.sub("", text)
         if bare != text and (bare.rstrip().endswith(":") or not bare.strip(" .,;:—–-")):
@@ -184,7 +187,7 @@ class _Reader:
         """Return whether a short line stands over what follows, in its own chunk (`rest`) or in the next."""
         if len(text) > _HEADING_CHARACTERS or len(text.split()) > _HEADING_WORDS or _DASHED.match(text):
             return False
-        if self.explicit and not first:
+        if (self.explicit and not first) or _CAPITAL_START.search(text):
             return False
         if rest and text.endswith(":"):
             return self._item(rest[0], marks) is not None
@@ -218,6 +221,8 @@ def _unwrapped(lines: list[str]) -> list[str]:
 
 
 _BREAK = regex.compile(r"""(?:[.!?…؟\u06d4।]+["'»”’)\]]*\s+|[。\uff01\uff1f]+[」』”\uff09]*\s*|\n)""")
+_SMALL_START = regex.compile(r"\p{L}{3}[.!?]+\s+\p{Ll}")
+_CAPITAL_START = regex.compile(r"\p{L}{3}[.!?]+\s+\p{Lu}")
 _INITIAL = regex.compile(r"(?:^|[\s(«\"“])\p{Lu}\.$")
 _WORDS = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}'’\-]*")
 _WIDE = regex.compile(r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]")
@@ -227,9 +232,11 @@ def sentences(text: str, language: Language) -> list[str]:
     """Return the sentences of `text`, each with a word in it; abbreviations, initials and decimal numbers end none."""
     found: list[str] = []
     start = 0
+    # Who writes without capitals still ends sentences; elsewhere a small letter means that the sentence goes on.
+    small = len(_SMALL_START.findall(text)) > len(_CAPITAL_START.findall(text))
     for match in _BREAK.finditer(text):
         before = text[start : match.end()].rstrip()
-        if _WORDS.search(before) and not _goes_on(before, text[match.end() :], language):
+        if _WORDS.search(before) and not _goes_on(before, text[match.end() :], language, small=small):
             found.append(before)
             start = match.end()
     rest = text[start:].strip()
@@ -240,11 +247,11 @@ def sentences(text: str, language: Language) -> list[str]:
     return found
 
 
-def _goes_on(before: str, after: str, language: Language) -> bool:
+def _goes_on(before: str, after: str, language: Language, *, small: bool) -> bool:
     if not after or before.endswith(("。", "\uff01", "\uff1f")):
         return False
     opening = after.lstrip("«\"“'(—–- ")[:1]
-    if opening.islower() or _inside_quotes(before, after):
+    if (opening.islower() and not small) or _inside_quotes(before, after):
         return True
     if not before.endswith("."):
         return False

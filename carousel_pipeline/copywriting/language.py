@@ -52,7 +52,6 @@ class Language(BaseModel):
         cues: words that give a structure away; those longer than four letters stand for all words that begin so.
         dull_endings: endings of words that name no topic.
         calls: closing cards (heading, body) by tone.
-        recap: title of a recapitulation.
         alt: how a slide is announced to those who cannot see it.
         talk: question that ends a caption.
         prompts: cards (heading, body) that ask and state nothing, by structure.
@@ -74,7 +73,6 @@ class Language(BaseModel):
     cues: dict[Cue, tuple[str, ...]] = {}
     dull_endings: tuple[str, ...] = ()
     calls: Annotated[dict[Tone, tuple[Card, ...]], Field(min_length=1)]
-    recap: str
     alt: Annotated[str, Field(pattern=r"\{text\}")]
     talk: str
     prompts: dict[Structure | Literal["any"], tuple[Card, ...]]

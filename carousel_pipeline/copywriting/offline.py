@@ -12,6 +12,8 @@ import hashlib
 import time
 from collections.abc import Sequence
 
+import regex
+
 from carousel_pipeline.copywriting.cards import cards_of, topic_cards
 from carousel_pipeline.copywriting.document import Block, parse, sentences, weight_of
 from carousel_pipeline.copywriting.interface import Brief, Usage, Written
@@ -26,6 +28,7 @@ from carousel_pipeline.requests.deck import roles
 _TOPIC_WORDS = 12
 _TOPIC_SLIDES = 5
 _CAPTION = 900
+_MOST_TAGS = 8
 
 
 class OfflineWriter:
@@ -56,7 +59,7 @@ def compose(source: str, options: Options) -> Deck:
         plan = outline(blocks, language, None if keep else options.structure)
         structure = plan.structure
         cards = split_verbatim(blocks, language, options) if keep else cards_of(plan, language, options, choice)
-    return _deck(code, language, options, cards, blocks, structure)
+    return _deck(source, code, language, options, cards, blocks, structure)
 
 
 def _is_topic(blocks: Sequence[Block], language: Language) -> bool:
@@ -65,6 +68,7 @@ def _is_topic(blocks: Sequence[Block], language: Language) -> bool:
 
 
 def _deck(
+    source: str,
     code: str,
     language: Language,
     options: Options,
@@ -73,7 +77,10 @@ def _deck(
     structure: Structure,
 ) -> Deck:
     title = plain(cards[0][0])
-    tags = keywords(" ".join(block.text for block in blocks), title, language)
+    tags = list(
+        dict.fromkeys((*_own_tags(source), *keywords(" ".join(block.text for block in blocks), title, language)))
+    )
+    tags = tags[:_MOST_TAGS]
     slides = [
         Slide(
             role=role,
@@ -95,6 +102,11 @@ def _deck(
             800,
         ),
     )
+
+
+def _own_tags(source: str) -> list[str]:
+    """Return the hashtags that the user gave, without their marks."""
+    return regex.findall(r"(?<![\w#])#([\p{L}\p{N}_]{2,40})(?!\w)", source)
 
 
 def _caption(cards: Sequence[Card], language: Language, options: Options) -> str:

@@ -227,7 +227,7 @@ def _prose(title: str | None, parts: list[_Part], language: Language, wish: Stru
     for kind, run in itertools.groupby(parts, key=lambda part: part.kind == "item"):
         inside = list(run)
         if kind:
-            lead = ideas.pop() if ideas and ideas[-1].heading and not ideas[-1].sentences else Idea(())
+            lead = _lead_in(ideas)
             ideas.append(dataclasses.replace(lead, points=tuple(part.text for part in inside)))
             continue
         heading = inside.pop().text.rstrip(" :") if inside[-1].kind == "heading" else None
@@ -237,6 +237,17 @@ def _prose(title: str | None, parts: list[_Part], language: Language, wish: Stru
             ideas.append(Idea((), heading=heading))
     ideas = [idea for idea in ideas if idea.sentences or idea.points] or [Idea(tuple(said))]
     return Outline(title, (), tuple(ideas), close, structure)
+
+
+def _lead_in(ideas: list[Idea]) -> Idea:
+    """Take the heading of a list off the end of `ideas`: a line of its own, or a last sentence that ends with a colon."""
+    before = ideas[-1] if ideas else Idea(())
+    if before.heading and not before.sentences:
+        return ideas.pop()
+    if not before.points and before.sentences and before.sentences[-1].text.endswith(":"):
+        ideas[-1] = dataclasses.replace(before, sentences=before.sentences[:-1])
+        return Idea((), heading=before.sentences[-1].text.rstrip(" :"))
+    return Idea(())
 
 
 def _last_word(said: Sentence, language: Language, structure: Structure) -> bool:

@@ -87,7 +87,7 @@ def lighten(text: str, language: Language, *, alone: bool) -> str:
 def as_heading(text: str) -> str:
     """Return `text` as a heading: no full stop at its end, no quotes left open, at most `MAX_HEADING` characters."""
     head = balanced(text.strip()) or text.strip()
-    if not head.endswith(("...", "…")):
+    if not head.endswith(("...", "…")) and not regex.search(r"\w\.\w+\.$", head):
         head = regex.sub(r"(?<=\S)[.,;:。\uff0c]+((?:\*\*)?)$", r"\1", head)
     return clipped(head, MAX_HEADING)
 

@@ -110,7 +110,7 @@ def test_every_word_is_the_users_or_the_catalogues(text: str, options: Options) 
     language = words_of(deck.language)
     ours = " ".join(
         [card for cards in (*language.calls.values(), *language.prompts.values()) for pair in cards for card in pair]
-        + [language.recap, language.alt, language.talk]
+        + [language.alt, language.talk]
     )
     allowed = _letters(source + " " + ours)
     for word in re.findall(r"[^\W\d_]+", _told(deck).split("#", 1)[0]):
