@@ -164,9 +164,12 @@ def _cut(source: Source, path: Path) -> TTFont:
 
 def main() -> None:
     """Write every face, its licence and FONTS.md into this folder."""
-    lines = ["# Fonts", "", "All under the SIL Open Font License 1.1; a licence stands beside each face; `build.py` rebuilds all.", "",
-             "Changed in every face: cut to the characters slides need, hinting and unused tables dropped, as TrueType.", "",
-             "| file | from (npm) | version | also changed | bytes | sha256 |", "|---|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        "# Fonts", "",
+        "All under the SIL Open Font License 1.1; a licence stands beside each face. `build.py` makes them anew.", "",
+        "Changed in every face: cut to the characters slides need, hinting and unused tables dropped, stored as TrueType.", "",
+        "| file | from (npm) | version | also changed | bytes | sha256 |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
     with tempfile.TemporaryDirectory() as work:
         for source in SOURCES:
             package = _fetch(source, Path(work))

@@ -6,7 +6,7 @@ its box; the same input gives the same bytes. Glyphs come from HarfBuzz' own ras
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -27,6 +27,7 @@ _EMOJI_PAD = 4
 _MARK_RADIUS = 0.16
 _RESCUE_FADE = 60.0
 _NEAR = 0.2
+_LIGHT = 0.38
 _FAR = 10_000.0
 
 
@@ -70,6 +71,7 @@ def draw_slide(layout: SlideLayout, picture: bytes | None) -> tuple[Image.Image,
     image = _with_picture(layout, picture)
     for shape in layout.under:
         shapes.paint(image, shape)
+    layout = _by_day(layout, image)
     inks = {index: rgb(text.colour) for index, text in enumerate(layout.texts)}
     image = _scrimmed(image, layout, inks)
     for shape in layout.furniture:
@@ -81,6 +83,26 @@ def draw_slide(layout: SlideLayout, picture: bytes | None) -> tuple[Image.Image,
     for shape in layout.over:
         shapes.paint(image, shape)
     return image, worst, inside
+
+
+def _by_day(layout: SlideLayout, image: Image.Image) -> SlideLayout:
+    """Return the layout in its daylight colours when it has some and the picture under its main text is light."""
+    day = layout.daylight
+    veiled = [scrim for scrim in layout.scrims if scrim.kind == "veil"]
+    if day is None or not veiled:
+        return layout
+    left, top, right, bottom = (round(value) for value in veiled[0].box)
+    if float(luminance(np.asarray(image.crop((left, top, right, bottom)).reduce(16))).mean()) < _LIGHT:
+        return layout
+    night = {text.colour for text in layout.texts if text.over_picture}
+    return replace(
+        layout,
+        texts=tuple(
+            replace(text, colour=day.ink, accent=day.accent) if text.over_picture else text for text in layout.texts
+        ),
+        scrims=tuple(replace(scrim, fill=day.veil) for scrim in layout.scrims),
+        furniture=tuple(replace(shape, fill=day.ink) if shape.fill in night else shape for shape in layout.furniture),
+    )
 
 
 def _checked(
@@ -175,6 +197,9 @@ def _card(image: Image.Image, scrim: ScrimPlace, inks: dict[int, Rgb]) -> None:
     left, top, right, bottom = (round(value) for value in scrim.box)
     size = right - left, bottom - top
     mask = shapes.outline("round", *size, round(scrim.radius), 0)
+    if scrim.shadow:
+        soft, margin = shapes.shadow(*size, round(scrim.radius), scrim.shadow)
+        image.paste("#000000", (left - margin, top - margin + margin // 3), soft)
     if scrim.kind == "card":
         image.paste(scrim.fill, (left, top), mask)
     else:

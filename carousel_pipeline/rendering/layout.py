@@ -20,6 +20,7 @@ from carousel_pipeline.rendering.lines import Block, Line, prepare
 from carousel_pipeline.rendering.regions import regions, safe_area
 from carousel_pipeline.rendering.scene import (
     Box,
+    Daylight,
     DeckLayout,
     LayoutWarning,
     PicturePlace,
@@ -424,8 +425,13 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
     )
     return SlideLayout(
         plan.position, canvas.width, canvas.height, safe, *_ground(role, style), _picture(plan), decor["back"], decor["under"],
-        scrims, tuple(furniture), tuple(texts), decor["over"], tuple(warnings),
+        scrims, tuple(furniture), tuple(texts), decor["over"], tuple(warnings), _daylight(role, style) if on_picture else None,
     )  # fmt: skip
+
+
+def _daylight(role: RoleStyle, style: Style) -> Daylight | None:
+    colours = style.colours
+    return Daylight(colours.text, colours.accent, colours.background) if role.scrim.daylight else None
 
 
 def _side(plan: _Plan) -> Literal["start", "centre", "end"]:
@@ -464,7 +470,7 @@ def _picture(plan: _Plan) -> PicturePlace:
 
 def _veil(plan: _Plan, texts: tuple[int, ...], box: Box, axis: Literal["x", "y"], opacity: float = 0.0) -> ScrimPlace:
     fade = plan.role.scrim.fade if opacity or len(texts) > 1 else min(plan.role.scrim.fade, 110)
-    return ScrimPlace("veil", box, axis, plan.style.colours.veil, opacity, fade, 0, None, texts)
+    return ScrimPlace("veil", box, axis, plan.style.colours.veil, opacity, fade, 0, None, 0, texts)
 
 
 def _scrims(plan: _Plan, texts: Sequence[TextBox], main: tuple[int, ...]) -> tuple[ScrimPlace, ...]:
@@ -482,7 +488,9 @@ def _scrims(plan: _Plan, texts: Sequence[TextBox], main: tuple[int, ...]) -> tup
         sides = (plan.column[0], plan.column[2]) if scrim.stretch else (around[0], around[2])
         box = (min(sides[0], around[0]) - pad, around[1] - pad, max(sides[1], around[2]) + pad, around[3] + pad)
         outline = getattr(colours, scrim.outline) if scrim.outline else None
-        found.append(ScrimPlace(scrim.kind, box, "y", colours.panel, scrim.opacity, 0, scrim.radius, outline, main))
+        found.append(
+            ScrimPlace(scrim.kind, box, "y", colours.panel, scrim.opacity, 0, scrim.radius, outline, scrim.shadow, main)
+        )
     found.extend(
         _veil(plan, (index,), text.box, "y")
         for index, text in enumerate(texts)

@@ -113,7 +113,17 @@ class ScrimPlace:
     fade: float
     radius: float
     outline: str | None
+    shadow: float
     texts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Daylight:
+    """The colours that replace those over the picture when the picture turns out to be light."""
+
+    ink: str
+    accent: str
+    veil: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,7 @@ class SlideLayout:
     texts: tuple[TextBox, ...]
     over: tuple[Shape, ...]
     warnings: tuple[LayoutWarning, ...]
+    daylight: Daylight | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from carousel_pipeline.rendering.scene import Box, Shape
 
 _OVERSAMPLE = 4
 _BIG = 700
+_SHADOW = 80
 
 
 def paint(image: Image.Image, shape: Shape) -> None:
@@ -114,6 +115,19 @@ def _dots(width: int, height: int, step: int, radius: int) -> Image.Image:
     tile.paste(outline("ellipse", radius * 2, radius * 2, 0, 0), ((step - radius * 2) // 2, (step - radius * 2) // 2))
     pattern = np.tile(np.asarray(tile), (height // step + 1, width // step + 1))
     return Image.fromarray(np.ascontiguousarray(pattern[:height, :width]))
+
+
+@lru_cache(maxsize=64)
+def shadow(width: int, height: int, radius: int, strength: float) -> tuple[Image.Image, int]:
+    """Return the mask of a soft shadow of a rounded rectangle, and by how much it is larger on each side."""
+    eighth = _SHADOW // 8
+    small = Image.new("L", (width // 8 + 2 * eighth, height // 8 + 2 * eighth), 0)
+    draw = ImageDraw.Draw(small)
+    draw.rounded_rectangle(
+        (eighth, eighth, small.width - eighth, small.height - eighth), radius=radius // 8, fill=round(255 * strength)
+    )
+    soft = small.filter(ImageFilter.GaussianBlur(eighth * 0.4))
+    return soft.resize((width + 2 * _SHADOW, height + 2 * _SHADOW), Image.Resampling.BICUBIC), _SHADOW
 
 
 def blurred(image: Image.Image, box: Box, radius: float) -> Image.Image:

@@ -160,6 +160,8 @@ class Scrim(_Model):
         padding: space between text and the edge of a card.
         radius: corner radius of a card.
         stretch: the card spans the whole column whatever the text.
+        shadow: strength of a card's soft shadow.
+        daylight: on a light picture, the style's own text colour over a veil of its background, instead of a dark veil.
     """
 
     kind: Literal["veil", "card", "glass"] = "veil"
@@ -168,6 +170,8 @@ class Scrim(_Model):
     padding: Length = 56
     radius: Length = 0
     stretch: bool = True
+    shadow: Share = 0.0
+    daylight: bool = False
     outline: Fill | None = None
 
 

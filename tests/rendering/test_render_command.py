@@ -67,7 +67,7 @@ def test_missing_and_wrong_arguments_are_named(deck_file: Path, tmp_path: Path) 
         render(deck_file, "editorial", "3:2", None, tmp_path)  # type: ignore[arg-type]  # what a person may type
     with pytest.raises(PermanentError, match="picture cannot be read"):
         render(deck_file, "editorial", "4:5", deck_file, tmp_path)
-    with pytest.raises(PermanentError, match="brand accent: .*not a colour"):
+    with pytest.raises(PermanentError, match=r"brand accent: .*not a colour"):
         render(deck_file, "editorial", "4:5", None, tmp_path, accent="orange")
     with pytest.raises(PermanentError, match="cannot be made a folder"):
         render(deck_file, "editorial", "4:5", None, deck_file / "below")
