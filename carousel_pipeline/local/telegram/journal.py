@@ -36,6 +36,7 @@ class Journal:
             ) from None
         self._tables: dict[str, dict[str, Any]] = {}
         self._lines = 0
+        self._live = 0
         try:
             self._replay()
         except BaseException:
@@ -50,12 +51,17 @@ class Journal:
 
     def put(self, name: str, key: str, value: Any) -> None:
         """Store `value` under `key`."""
-        self._tables.setdefault(name, {})[key] = value
+        rows = self._tables.setdefault(name, {})
+        self._live += key not in rows
+        rows[key] = value
         self._write([name, key, value])
 
     def drop(self, name: str, key: str) -> None:
         """Forget `key`; unknown keys are fine."""
-        if self._tables.get(name, {}).pop(key, None) is not None:
+        rows = self._tables.get(name, {})
+        if key in rows:
+            del rows[key]
+            self._live -= 1
             self._write([name, key])
 
     def keep_newest(self, name: str, count: int) -> None:
@@ -67,6 +73,7 @@ class Journal:
     def clear(self, keep: frozenset[str]) -> None:
         """Forget every table except those named in `keep`."""
         self._tables = {name: rows for name, rows in self._tables.items() if name in keep}
+        self._live = sum(len(rows) for rows in self._tables.values())
         self._compact()
 
     def close(self) -> None:
@@ -101,10 +108,10 @@ class Journal:
                 good += len(line)
                 self._lines += 1
         os.truncate(self._path, good)
+        self._live = sum(len(rows) for rows in self._tables.values())
 
     def _compact_if_due(self) -> None:
-        live = sum(len(rows) for rows in self._tables.values())
-        if self._lines > 2 * live + _SLACK:
+        if self._lines > 2 * self._live + _SLACK:
             self._compact()
 
     def _compact(self) -> None:
@@ -118,7 +125,7 @@ class Journal:
         fresh.replace(self._path)
         os.close(self._file)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
-        self._lines = sum(len(rows) for rows in self._tables.values())
+        self._lines = self._live
 
 
 def _line(record: list[Any]) -> bytes:

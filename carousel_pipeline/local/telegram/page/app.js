@@ -138,7 +138,8 @@ function arrange() {
 function emptyCard() {
   const about = chat.description;
   const text = about ? [el("strong", {}, t("about")), el("p", {}, about)] : [el("strong", {}, t("noMessages"))];
-  return el("div", { class: "empty", "data-testid": "empty" }, el("img", { src: "/page/icon.svg", alt: "", width: 72, height: 72 }), ...text);
+  const picture = el("img", { src: "/page/icon.svg", alt: "", width: 72, height: 72 });
+  return el("div", { class: "empty", "data-testid": "empty" }, picture, ...text, el("small", {}, t("noticeTitle")));
 }
 
 // Buttons

@@ -28,6 +28,7 @@ export class Composer {
     $("menu").addEventListener("click", () => this.#showCommands($("commands").hidden ? "" : null));
     $("keys").addEventListener("click", () => this.#toggleKeyboard());
     $("start").addEventListener("click", () => this.#start());
+    document.addEventListener("keydown", (event) => event.key === "Escape" && this.#showCommands(null));
     document.addEventListener("click", (event) => {
       if (!event.target.closest("#commands, #menu, #text")) this.#showCommands(null);
     });
@@ -92,7 +93,7 @@ export class Composer {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !matchMedia("(pointer: coarse)").matches) {
       event.preventDefault();
       this.#submit();
-    } else if (event.key === "Escape") this.#showCommands(null);
+    }
   }
 
   #onInput() {
