@@ -138,6 +138,7 @@ def test_in_doubt_the_user_wants_it_again(books: Any) -> None:
     books.topup(SAM, 10)
     request, first = books.in_doubt(SAM, 7)
     assert books.bot("select ledger.user_resolve(%s, false)", request) == "rendered"
+    assert books.pipeline.delivery_begin(request, 1).verdict == "fenced"
     assert books.bot("select ledger.user_resolve(%s, false)", request) == "rendered"
     assert [row["epoch"] for row in books.outbox("dispatch")] == [1, 1]
     second = books.sending(request, "run-2")
