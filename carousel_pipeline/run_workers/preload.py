@@ -12,7 +12,7 @@ from dagster import Definitions
 
 from carousel_pipeline.run_workers.run_process import DEFINITIONS, PRELOAD_DEFINITIONS
 
-# What Dagster and our assets import only when a run needs it. Tests watch that a run imports nothing more.
+# What Dagster and our assets import only when a run needs it. A test watches that a run imports nothing more.
 MODULES = (
     "dagster._core.execution.plan.active",
     "dagster._core.executor.in_process",
@@ -45,11 +45,23 @@ ROOMS = (
     "carousel_pipeline.settings",
     "numpy.random",
 )
+# Data that each run would read anew: functions without arguments that keep what they have read.
+WARMED = (
+    "carousel_pipeline.copywriting.language:languages",
+    "carousel_pipeline.rendering.style:load_styles",
+    "PIL.Image:preinit",
+)
 
 
 def _load(definitions: str) -> None:
-    for name in MODULES + (ROOMS if definitions == DEFINITIONS else ()):
+    for name in MODULES:
         importlib.import_module(name)
+    if definitions == DEFINITIONS:
+        for name in ROOMS:
+            importlib.import_module(name)
+        for target in WARMED:
+            name, function = target.split(":")
+            getattr(importlib.import_module(name), function)()
     module = importlib.import_module(definitions)
     for value in vars(module).values():
         if isinstance(value, Definitions):

@@ -3,11 +3,13 @@
 import inspect
 import logging
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
 from multiprocessing import forkserver
 from multiprocessing.context import SpawnContext
+from pathlib import Path
 
 import pytest
 from dagster._core.utils import FuturesAwareThreadPoolExecutor
@@ -73,3 +75,20 @@ def test_runs_start_the_stock_way_when_nothing_can_be_preloaded(preload: str, de
     assert done.stdout.strip() == "SpawnContext", done.stderr
     assert "runs will start slowly" in done.stderr
     assert multiprocessing.get_start_method(allow_none=True) is None, "the choice must not leak into the process"
+
+
+_WARM = """
+from carousel_pipeline.run_workers import run_process
+import carousel_pipeline.definitions
+context = run_process.start_fork_server(run_process.DEFINITIONS)
+run_process.await_fork_server(context)
+"""
+
+
+@pytest.mark.finding("M14", "C9")
+def test_our_definitions_and_rooms_can_be_forked(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")}
+    done = subprocess.run(
+        [sys.executable, "-c", _WARM], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
