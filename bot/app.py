@@ -176,6 +176,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         board = Board(store, stage, sender)
         collector = Collector(bot.id, store, stage, storage, styles, pace.pause_s)
         notices = Notices(store, stage, styles, demo=demo)
+        file_sender = FileSender(bot, store, open_store(artifacts_url))
         dispatcher = _dispatcher(store, storage, AdvisoryLocks(locks))
         dispatcher.workflow_data.update(
             store=store,
@@ -186,7 +187,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             styles=styles,
             demo=demo,
             me=me,
-            file_sender=FileSender(bot, store, open_store(artifacts_url)),
+            file_sender=file_sender,
         )
         app = App(bot, dispatcher, Limiter(pace.burst, pace.per_second), store)
         dispatch = Dispatch(store, DagsterClient(http, dagster_url))
@@ -215,8 +216,8 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         try:
             yield app
         finally:
-            for part in (app.inbox.drain(), collector.close(), board.close(), runs.drain(), chats.drain()):
-                await _within(_DRAIN_S, part)
+            for part in (app.inbox, collector, board, runs, chats, file_sender):
+                await _within(_DRAIN_S, part.drain())
 
 
 async def serve(settings: Settings) -> None:

@@ -25,6 +25,7 @@ from carousel_pipeline.requests import Options, SourceError, clean_source
 
 _log = logging.getLogger(__name__)
 PREFERENCES: Final = ("style", "ratio", "slides")
+_HOLD_S: Final = 10.0
 _RETRY_S: Final = 3.0
 _CUT_BY_TELEGRAM: Final = 3_500
 
@@ -59,6 +60,11 @@ class Collector:
         await self._store.draft_put(chat, message, tg, body)
         self._wait(chat, self._pause_s)
 
+    def hold(self, chat: int) -> None:
+        """Wait longer for what is still coming, such as a file that is being downloaded; `add` ends it."""
+        if chat in self._timers:
+            self._wait(chat, _HOLD_S)
+
     async def edit(self, chat: int, message: int, body: str) -> bool:
         """Replace the text of a message that still waits; False when its pause is over."""
         return await self._store.draft_edit(chat, message, body)
@@ -76,7 +82,7 @@ class Collector:
         for chat in await self._store.draft_chats():
             self._wait(chat, self._pause_s)
 
-    async def close(self) -> None:
+    async def drain(self) -> None:
         """Stop waiting, finish what has begun; what was collected stays stored."""
         timers = list(self._timers.values())
         for timer in timers:

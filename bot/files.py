@@ -1,21 +1,30 @@
-"""A delivered carousel once more, as documents: the stored bytes, named in order, uploaded once."""
+"""A delivered carousel once more, as documents: the stored bytes, named in order, uploaded once.
+
+An upload takes seconds, so it is not waited for by the update that asked for it; a second tap meanwhile is the same sending.
+"""
 
 import asyncio
+import logging
 import re
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
+from uuid import UUID
 
+import psycopg
 from aiogram import Bot
-from aiogram.exceptions import TelegramBadRequest
+from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import BufferedInputFile, InputMediaDocument, Message
+from psycopg_pool import PoolTimeout
 
 from bot.models import Card, StoredSlide
 from bot.store import Store
+from bot.texts import texts
 from bot.views import words
 from carousel_pipeline.artifacts import ArtifactStore
 from carousel_pipeline.artifacts.store import ArtifactMissingError
 
+_log = logging.getLogger(__name__)
 _SUFFIXES: Final = MappingProxyType({"image/jpeg": "jpg", "image/png": "png"})
 _LONGEST_SLUG: Final = 40
 
@@ -33,6 +42,29 @@ class FileSender:
         self._bot = bot
         self._store = store
         self._artifacts = artifacts
+        self._sending: dict[UUID, asyncio.Task[None]] = {}
+
+    def send_soon(self, card: Card) -> None:
+        """Send a carousel's files, unless that is being done."""
+        if card.id not in self._sending:
+            task = asyncio.create_task(self._send_or_say(card), name=f"files {card.id}")
+            self._sending[card.id] = task
+            task.add_done_callback(lambda _: self._sending.pop(card.id, None))
+
+    async def drain(self) -> None:
+        """Wait for what is being sent."""
+        await asyncio.gather(*self._sending.values(), return_exceptions=True)
+
+    async def _send_or_say(self, card: Card) -> None:
+        t = texts(card.locale or "")
+        try:
+            if not await self.send(card):
+                await self._bot.send_message(card.chat_id, t("files.gone"))
+        except TelegramForbiddenError:
+            await self._store.set_blocked(card.user_id, blocked=True)
+        except (AiogramError, psycopg.Error, PoolTimeout) as error:
+            _log.warning("files not sent: %s", type(error).__name__)
+            await self._bot.send_message(card.chat_id, t("files.failed"))
 
     async def send(self, card: Card) -> bool:
         """Send every slide of a carousel as a document; False when the files are no longer stored."""

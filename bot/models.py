@@ -23,7 +23,6 @@ class Person(_Row):
 
     user_id: int
     locale: str
-    is_new: bool
 
 
 class Balance(_Row):
@@ -41,13 +40,11 @@ class Card(_Row):
     tg_user_id: int
     chat_id: int
     locale: str | None
-    parent_id: UUID | None
     phase: str
     options: Options
     deck: Deck | None
     price: int | None
     failure: str | None
-    created_at: datetime
     money: str | None
     charged: int | None
     on_the_house: bool
@@ -78,7 +75,6 @@ class StoredSlide(_Row):
 
     position: int
     key: str
-    sha256: str
     content_type: str
     bytes: int
     file_id: str | None

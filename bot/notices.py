@@ -3,9 +3,12 @@
 Every function may be called twice for one row. A message that would be sent twice is recorded and edited instead.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
+
+from aiogram.exceptions import TelegramForbiddenError
 
 from bot import views
 from bot.dagster_client import JOBS, DagsterClient
@@ -16,6 +19,8 @@ from bot.store import Store
 from bot.styles import Styles
 from bot.texts import texts
 from carousel_pipeline.errors import PermanentError
+
+Payload = dict[str, Any]
 
 
 class Notices:
@@ -32,11 +37,11 @@ class Notices:
         """What to do for each topic."""
         return MappingProxyType(
             {
-                "outline_ready": self._outline_ready,
-                "outline_failed": self._outline_failed,
-                "delivered": self._delivered,
-                "notify_refund": self._refunded,
-                "ask_user": self._ask,
+                "outline_ready": self._telling(self._outline_ready),
+                "outline_failed": self._telling(self._outline_failed),
+                "delivered": self._telling(self._delivered),
+                "notify_refund": self._telling(self._refunded),
+                "ask_user": self._telling(self._ask),
             }
         )
 
@@ -65,38 +70,42 @@ class Notices:
         """Put back what the message of an outline said."""
         await (self.show_failed(card) if card.phase == "failed" else self.show_outline(card))
 
-    async def _outline_ready(self, item: OutboxItem) -> None:
-        card = await self._card(item)
-        if card and card.phase == "outlined":
+    async def _outline_ready(self, card: Card, _payload: Payload) -> None:
+        if card.phase == "outlined":
             await self.show_outline(card)
 
-    async def _outline_failed(self, item: OutboxItem) -> None:
-        card = await self._card(item)
-        if card and card.phase == "failed":
+    async def _outline_failed(self, card: Card, _payload: Payload) -> None:
+        if card.phase == "failed":
             await self.show_failed(card)
 
-    async def _delivered(self, item: OutboxItem) -> None:
-        if card := await self._card(item):
-            await self._stage.remove(card, "progress")
-            await self._stage.put_last(card, "control", views.delivered(texts(card.locale or ""), card))
-            await self.show_settled(card)
+    async def _delivered(self, card: Card, _payload: Payload) -> None:
+        await self._stage.remove(card, "progress")
+        await self._stage.put_last(card, "control", views.delivered(texts(card.locale or ""), card))
+        await self.show_settled(card)
 
-    async def _refunded(self, item: OutboxItem) -> None:
-        if card := await self._card(item):
-            reason, back = str(item.payload.get("reason") or ""), int(item.payload.get("credits") or 0)
-            screen = views.refunded(texts(card.locale or ""), card, reason, back)
-            await self._stage.remove(card, "progress")
-            await self._stage.put_last(card, "control", screen)
-            await self.show_settled(card)
+    async def _refunded(self, card: Card, payload: Payload) -> None:
+        reason, back = str(payload.get("reason") or ""), int(payload.get("credits") or 0)
+        await self._stage.remove(card, "progress")
+        await self._stage.put_last(card, "control", views.refunded(texts(card.locale or ""), card, reason, back))
+        await self.show_settled(card)
 
-    async def _ask(self, item: OutboxItem) -> None:
-        card = await self._card(item)
-        if card and card.money == "delivery_unknown":
+    async def _ask(self, card: Card, _payload: Payload) -> None:
+        if card.money == "delivery_unknown":
             await self._stage.remove(card, "progress")
             await self._stage.put_last(card, "control", views.ask_arrival(texts(card.locale or ""), card))
 
-    async def _card(self, item: OutboxItem) -> Card | None:
-        return await self._store.card(UUID(item.payload["request_id"]))
+    def _telling(self, tell: Callable[[Card, Payload], Awaitable[None]]) -> Work:
+        async def work(item: OutboxItem) -> None:
+            card = await self._store.card(UUID(item.payload["request_id"]))
+            if card is None:
+                return
+            try:
+                await tell(card, item.payload)
+            except TelegramForbiddenError:
+                # Nobody is there to be told, which is no error: the request goes its way.
+                await self._store.set_blocked(card.user_id, blocked=True)
+
+        return work
 
 
 class Dispatch:

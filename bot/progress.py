@@ -58,7 +58,7 @@ class Board:
         for request in await self._store.running_requests():
             self.follow(request)
 
-    async def close(self) -> None:
+    async def drain(self) -> None:
         """Stop following."""
         tasks = [task for task, _ in self._followed.values()]
         for task in tasks:

@@ -16,7 +16,10 @@ _LOST: Final = ("message to edit not found", "message can't be edited", "message
 
 
 class Stage:
-    """Says things in chats and remembers which message shows what."""
+    """Says things in chats and remembers which message shows what.
+
+    Every method raises `TelegramForbiddenError` when the person blocked the bot.
+    """
 
     def __init__(self, bot: Bot, store: Store) -> None:
         self._bot = bot
@@ -38,25 +41,15 @@ class Stage:
         return True
 
     async def show(self, card: Card, kind: Kind, screen: Screen) -> None:
-        """Show `screen` in the request's message of this kind; a deleted one is replaced.
-
-        A person who blocked the bot gets nothing, which is no error: the request goes its way.
-        """
+        """Show `screen` in the request's message of this kind; a deleted one is replaced."""
         current = _message(card, kind)
-        try:
-            if current is not None and await self.edit(card.chat_id, current, screen):
-                return
+        if current is None or not await self.edit(card.chat_id, current, screen):
             await self._store.message_put(card.id, kind, card.chat_id, await self.say(card.chat_id, screen))
-        except TelegramForbiddenError:
-            await self.gone(card)
 
     async def put_last(self, card: Card, kind: Kind, screen: Screen) -> None:
         """Show `screen` as the chat's last message; an earlier one of this kind is taken away."""
         await self.remove(card, kind)
-        try:
-            await self._store.message_put(card.id, kind, card.chat_id, await self.say(card.chat_id, screen))
-        except TelegramForbiddenError:
-            await self.gone(card)
+        await self._store.message_put(card.id, kind, card.chat_id, await self.say(card.chat_id, screen))
 
     async def remove(self, card: Card, kind: Kind) -> None:
         """Take a message away; one that is gone already, or too old to delete, is simply forgotten."""
@@ -72,10 +65,6 @@ class Stage:
             await self._bot.delete_message(chat, message)
         except (TelegramBadRequest, TelegramForbiddenError) as error:
             _log.info("message not deleted: %s", type(error).__name__)
-
-    async def gone(self, card: Card) -> None:
-        """Note that the person blocked the bot."""
-        await self._store.set_blocked(card.user_id, blocked=True)
 
 
 def _message(card: Card, kind: Kind) -> int | None:

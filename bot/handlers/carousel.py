@@ -32,17 +32,14 @@ async def cancel(callback: CallbackQuery, callback_data: Press, t: Texts, store:
         await callback.answer(t("alert.too_late"), show_alert=True)
 
 
-async def files(
-    callback: CallbackQuery, callback_data: Press, t: Texts, store: Store, stage: Stage, file_sender: FileSender
-) -> None:
+async def files(callback: CallbackQuery, callback_data: Press, t: Texts, store: Store, file_sender: FileSender) -> None:
     """Send the slides as documents, in full quality."""
     card = await mine(store, callback.from_user.id, callback_data.id)
     if card is None or card.money != "delivered":
         await expired(callback, t)
         return
     await callback.answer(t("alert.sending_files"))
-    if not await file_sender.send(card):
-        await stage.say(card.chat_id, Screen(t("files.gone")))
+    file_sender.send_soon(card)
 
 
 async def resolve(callback: CallbackQuery, callback_data: Press, t: Texts, store: Store, stage: Stage) -> None:

@@ -48,6 +48,7 @@ async def document(message: Message, event_from_user: User, bot: Bot, t: Texts, 
     file = message.document
     if file is None:
         return
+    collector.hold(message.chat.id)
     try:
         body = await _download(bot, file)
     except DocumentError as error:

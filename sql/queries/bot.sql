@@ -1,7 +1,7 @@
 -- Queries of the Telegram bot, run as led_bot.
 
 -- name: meet
-select user_id, locale, is_new from bot.meet(%(tg)s, %(locale)s);
+select user_id, locale from bot.meet(%(tg)s, %(locale)s);
 
 -- name: set_locale
 select bot.set_locale(%(tg)s, %(locale)s);
@@ -142,7 +142,7 @@ on conflict on constraint message_pk do update set chat_id = excluded.chat_id, m
 delete from bot.message where request_id = %(id)s and kind = %(kind)s returning chat_id, message_id;
 
 -- name: slides
-select a.position, a.key, a.sha256, a.content_type, a.bytes, d.file_id
+select a.position, a.key, a.content_type, a.bytes, d.file_id
   from carousel.artifact a left join bot.document d on d.request_id = a.request_id and d.position = a.position
  where a.request_id = %(id)s and a.role = 'slide' order by a.position;
 

@@ -1,6 +1,7 @@
 """The bot as a process: how fast it starts, how much it takes, how it stops, what it imports."""
 
 import asyncio
+import logging
 import os
 import resource
 import signal
@@ -10,6 +11,14 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from pydantic import SecretStr
+
+from bot.app import build, check
+from bot.logs import QuietFormatter
+from carousel_pipeline.errors import ConfigurationError
+from carousel_pipeline.settings import Settings
+
+TOKEN = "123456789:AAtestTokenOfTheLocalTelegram0123456"
 
 _HEAVY = ("dagster", "PIL", "numpy", "uharfbuzz", "anthropic", "google", "polars", "boto3", "pyphen", "bidi")
 
@@ -59,15 +68,33 @@ def test_imports_quickly_and_lightly() -> None:
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 3.5
 
 
-def test_a_missing_setting_is_one_clear_line() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "TELEGRAM_BOT_TOKEN"}
-    done = subprocess.run(
-        [sys.executable, "-m", "bot"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**environment, "DATABASE_URL": ""},
-    )
-    assert done.returncode == 2
-    assert "TELEGRAM_BOT_TOKEN" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_missing_settings_are_named() -> None:
+    with pytest.raises(
+        ConfigurationError, match="TELEGRAM_BOT_TOKEN and DATABASE_URL and DAGSTER_GRAPHQL_URL and ARTIFACTS_URL"
+    ):
+        check(Settings())
+    with pytest.raises(ConfigurationError, match="ANTHROPIC_API_KEY and GEMINI_API_KEY"):
+        check(Settings.model_validate({"telegram_bot_token": TOKEN}))
+    with pytest.raises(ConfigurationError, match="TELEGRAM_WEBHOOK_URL"):
+        check(
+            Settings.model_validate({"telegram_webhook_url": "https://x", "telegram_webhook_secret": "s3-" + "k" * 20})
+        )
+
+
+async def test_a_database_that_is_away_or_empty_is_named(stage: SimpleNamespace, empty_database_url: str) -> None:
+    unmigrated = stage.settings.model_copy(update={"database_url": SecretStr(empty_database_url)})
+    with pytest.raises(ConfigurationError, match="carousel migrate"):
+        async with build(unmigrated):
+            pass
+
+
+def test_logs_hold_neither_token_nor_words() -> None:
+    with pytest.raises(ValueError, match="somebody") as caught:
+        raise ValueError(f"https://host/bot{TOKEN}/x and somebody's words")
+    info = (caught.type, caught.value, caught.tb)
+    record = logging.LogRecord("bot", logging.ERROR, __file__, 1, f"calling /bot{TOKEN}/sendMessage", None, info)
+    line = QuietFormatter("%(message)s").format(record)
+    assert TOKEN not in line
+    assert "somebody's words" not in line
+    assert "ValueError" in line
+    assert "test_process.py" in line

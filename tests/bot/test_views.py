@@ -1,6 +1,6 @@
 """Pure parts: what screens say, how texts are joined and read, what files are called."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,15 +15,13 @@ from bot.models import Card, Queue, StoredSlide
 from bot.texts import texts
 from bot.views import outline, plain, progress, refund_reason, settled_outline, words
 
-NOW = datetime(2026, 11, 23, tzinfo=UTC)
-
 
 def card(slides: int = 10, heading: str = "Heading", body: str = "Body", **changes: Any) -> Card:
     roles = ["cover", *["body"] * (slides - 2), "last"]
     deck = {"language": "ru", "slides": [{"role": role, "heading": heading, "body": body} for role in roles]}
     row = {
-        "id": UUID(int=1), "user_id": 1, "tg_user_id": 2, "chat_id": 2, "locale": "ru", "parent_id": None, "phase": "outlined",
-        "options": {}, "deck": deck, "price": slides, "failure": None, "created_at": NOW, "money": None, "charged": None,
+        "id": UUID(int=1), "user_id": 1, "tg_user_id": 2, "chat_id": 2, "locale": "ru", "phase": "outlined",
+        "options": {}, "deck": deck, "price": slides, "failure": None, "money": None, "charged": None,
         "on_the_house": False, "available": 10, "held": 0, "step": None, "done": None, "total": None, "outline_message": 1,
         "progress_message": None, "control_message": None,
     }  # fmt: skip
@@ -105,7 +103,7 @@ def test_files_of_old_and_new_notepads() -> None:
 
 
 def test_file_names_sort_and_tell() -> None:
-    slide = StoredSlide(position=2, key="k", sha256="0", content_type="image/jpeg", bytes=1, file_id=None)
+    slide = StoredSlide(position=2, key="k", content_type="image/jpeg", bytes=1, file_id=None)
     assert file_name(card(heading="Пять **привычек**: покой/сон"), slide) == "02_пять-привычек-покой-сон.jpg"
     assert file_name(card(heading="???"), slide) == "02_slide.jpg"
     assert file_name(card(heading="../../etc/passwd"), slide) == "02_etc-passwd.jpg"
