@@ -17,7 +17,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import sqlalchemy
@@ -47,6 +47,7 @@ _TABLES = ("event_logs", "runs", "instance_info", "jobs")
 # Advisory locks of Dagster's database: any two numbers that nobody else uses.
 _CREATING_TABLES, _DECIDING = 0x6361726F01, 0x6361726F02
 _deciding = threading.Lock()
+_yes: set[tuple[sqlalchemy.Engine, str]] = set()
 
 
 def psycopg2_url(url: str) -> sqlalchemy.URL:
@@ -138,6 +139,12 @@ class _Pooled:
         """Limit how long a statement of the webserver may take, in ms; the pool is fit for it already."""
         limit_statements(self._engine, statement_timeout)
 
+    def _once(self, ask: Callable[[], bool], question: str) -> bool:
+        """Ask the catalogue until it says yes. Tables and columns stay; reading their names takes longer than most queries."""
+        if (self._engine, question) not in _yes and ask():
+            _yes.add((self._engine, question))
+        return (self._engine, question) in _yes
+
 
 @functools.cache
 def limit_statements(engine: sqlalchemy.Engine, milliseconds: int) -> None:
@@ -154,6 +161,10 @@ def limit_statements(engine: sqlalchemy.Engine, milliseconds: int) -> None:
 class PooledRunStorage(_Pooled, PostgresRunStorage):
     """Runs."""
 
+    def has_run_stats_index_cols(self) -> bool:
+        """Whether the schema is new enough; asked at every change of a run's status."""
+        return self._once(super().has_run_stats_index_cols, "run_stats_index_cols")
+
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the lock under which runs are started or queued: one thread of one process, in all of Dagster."""
@@ -165,6 +176,16 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
 
 class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
     """Events, asset keys, partitions."""
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the table exists; asked up to twenty times in a run."""
+        return self._once(lambda: super(PooledEventLogStorage, self).has_table(table_name), f"table {table_name}")
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Whether the schema is new enough; asked for every asset event."""
+        return self._once(
+            lambda: super(PooledEventLogStorage, self).has_asset_key_col(column_name), f"asset key column {column_name}"
+        )
 
 
 class PooledScheduleStorage(_Pooled, PostgresScheduleStorage):

@@ -124,6 +124,20 @@ def test_the_webserver_gets_its_statement_timeout(instance: DagsterInstance, dag
         assert connection.execute(sqlalchemy.text("show statement_timeout")).scalar() == "4321ms"
 
 
+def test_what_the_schema_has_is_asked_once(instance: DagsterInstance, dagster_url: str) -> None:
+    events, runs = instance.event_log_storage, instance.run_storage
+    statements: list[str] = []
+    engine = storage.process_engine(storage.psycopg2_url(dagster_url))
+    sqlalchemy.event.listen(engine, "before_cursor_execute", lambda *event: statements.append(event[2]))
+    for _ in range(3):
+        assert events.has_table("asset_event_tags")
+        assert not events.has_table("no_such_table")
+        assert events.has_asset_key_index_cols()
+        assert runs.has_run_stats_index_cols()
+    # Once each for what there is, three times for the table that may still come.
+    assert len([statement for statement in statements if "pg_catalog" in statement]) <= 9
+
+
 _FORK = """
 import os, sys
 import sqlalchemy
