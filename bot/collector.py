@@ -7,6 +7,8 @@ message, so collecting the same messages twice opens one request.
 import asyncio
 import itertools
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import psycopg
@@ -25,7 +27,7 @@ from carousel_pipeline.requests import Options, SourceError, clean_source
 
 _log = logging.getLogger(__name__)
 PREFERENCES: Final = ("style", "ratio", "slides")
-_HOLD_S: Final = 10.0
+_HOLD_S: Final = 30.0
 _RETRY_S: Final = 3.0
 _CUT_BY_TELEGRAM: Final = 3_500
 
@@ -60,10 +62,16 @@ class Collector:
         await self._store.draft_put(chat, message, tg, body)
         self._wait(chat, self._pause_s)
 
-    def hold(self, chat: int) -> None:
-        """Wait longer for what is still coming, such as a file that is being downloaded; `add` ends it."""
+    @contextmanager
+    def holding(self, chat: int) -> Iterator[None]:
+        """Put the pause off while more is coming, such as a file that is being downloaded."""
         if chat in self._timers:
             self._wait(chat, _HOLD_S)
+        try:
+            yield
+        finally:
+            if chat in self._timers:
+                self._wait(chat, self._pause_s)
 
     async def edit(self, chat: int, message: int, body: str) -> bool:
         """Replace the text of a message that still waits; False when its pause is over."""

@@ -212,9 +212,7 @@ async def reopen(
             await stage.erase(card.chat_id, message)
         return
     await callback.answer()
-    if inherits:
-        await store.discard(tg, card.id)
-    elif not opened.created:
+    if not inherits and not opened.created:
         await stage.erase(card.chat_id, message)
 
 

@@ -48,9 +48,9 @@ async def document(message: Message, event_from_user: User, bot: Bot, t: Texts, 
     file = message.document
     if file is None:
         return
-    collector.hold(message.chat.id)
     try:
-        body = await _download(bot, file)
+        with collector.holding(message.chat.id):
+            body = await _download(bot, file)
     except DocumentError as error:
         limit = number(MAX_SOURCE)
         await message.answer(

@@ -127,6 +127,8 @@ begin
   select o.request_id, o.created into open_child.request_id, open_child.created
     from bot.open_request(p_tg, parent.chat_id, p_parent || ':' || (select count(*) from carousel.request r where r.parent_id = p_parent),
                           parent.source, p_options, p_message, p_parent) o;
+  -- A carousel stays what it is; an outline gives way to the one that was asked for instead.
+  if created and parent.phase in ('outlined', 'failed') then perform carousel.discard(p_tg, p_parent); end if;
 end $f$;
 
 -- Everything the bot shows about a request, and whose it is.
