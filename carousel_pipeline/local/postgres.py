@@ -241,6 +241,7 @@ class EmbeddedPostgres:
         path = self._home / "log"
         if path.exists() and path.stat().st_size > _LOG_BYTES:
             path.replace(path.with_name("log.1"))
+        path.touch(mode=0o600)
         return path.open("ab")
 
     def _log_tail(self) -> str:
