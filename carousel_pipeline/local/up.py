@@ -296,12 +296,15 @@ class Stack:
 
 
 def local_token(home: Path) -> str:
-    """Return the made-up bot token of the local Telegram on `home`, the same at every start."""
+    """Return the made-up bot token of the local Telegram on `home`, the same at every start.
+
+    Hexadecimal, so that chance cannot write a word that the settings take for a placeholder; it once wrote `XxXx`.
+    """
     path = home / "telegram-token"
     if not path.exists():
         draft = path.with_suffix(".new")
         draft.touch(mode=0o600)
-        draft.write_text(f"{secrets.randbelow(9 * 10**9) + 10**9}:{secrets.token_urlsafe(26)}", encoding="ascii")
+        draft.write_text(f"{secrets.randbelow(9 * 10**9) + 10**9}:{secrets.token_hex(18)}", encoding="ascii")
         draft.replace(path)
     return path.read_text(encoding="ascii")
 

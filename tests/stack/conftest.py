@@ -44,7 +44,7 @@ class Up:
             state: dict[str, Any] = json.loads((self.home / "stack.json").read_text())
         except FileNotFoundError:
             return {}
-        return state
+        return state if state["pid"] == self.process.pid else {}
 
     def wait_until_ready(self) -> dict[str, Any]:
         self.wait_for(lambda: self.state.get("ready", False), READY_S)

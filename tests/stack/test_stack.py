@@ -97,29 +97,11 @@ def test_demo_prints_one_object_and_saves_the_album(stack: Any, cli: Any, tmp_pa
     assert len(made["dagster_run_id"]) == 36
 
 
-def test_demo_for_people_speaks_russian_and_reads_files(stack: Any, cli: Any, tmp_path: Path) -> None:
-    source = tmp_path / "text.txt"
-    source.write_text(TEXT, encoding="utf-8")
-    demo = cli(stack.home, "demo", "--file", str(source), "--lang", "ru", "--out", str(tmp_path / "album"))
-    assert demo.returncode == 0, demo.stderr
-    assert "slides in" in demo.stdout
-    assert "0 held" in demo.stdout
-    assert "Album: ready in" in demo.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("demo", "--style", "no_such_style"), "there is no no_such_style among the styles; the bot offers"),
-        (("demo", "text", "--file", "/etc/hostname"), "not both"),
-    ],
-)
-def test_demo_fails_with_words(stack: Any, cli: Any, arguments: tuple[str, ...], words: str) -> None:
-    demo = cli(stack.home, *arguments)
-    assert demo.returncode == 2
-    assert words in demo.stderr
+def test_demo_fails_with_words(stack: Any, cli: Any) -> None:
+    demo = cli(stack.home, "demo", "--style", "no_such_style")
+    assert (demo.returncode, demo.stdout) == (2, "")
+    assert "there is no no_such_style among the styles; the bot offers" in demo.stderr
     assert "Traceback" not in demo.stderr
-    assert demo.stdout == ""
 
 
 async def test_the_carousel_is_made_though_bot_and_code_server_are_killed(stack: Any) -> None:
@@ -186,9 +168,13 @@ def test_every_end_leaves_nothing_and_the_next_start_finds_its_data(start_up: St
 
     killed = start_up(home, printed)
     killed.wait_until_ready()
-    demo = cli(home, "demo", TEXT, "--json", "--out", str(tmp_path / "album"))
+    source = tmp_path / "text.txt"
+    source.write_text(TEXT, encoding="utf-8")
+    demo = cli(home, "demo", "--file", str(source), "--lang", "ru", "--out", str(tmp_path / "album"))
     assert demo.returncode == 0, demo.stderr
-    request = json.loads(demo.stdout)["request_id"]
+    assert "0 held" in demo.stdout
+    assert "Album: ready in" in demo.stderr
+    request = demo.stdout.split()[-1]
     killed.process.kill()
     killed.process.wait()
 
@@ -196,9 +182,7 @@ def test_every_end_leaves_nothing_and_the_next_start_finds_its_data(start_up: St
     master, terminal = os.openpty()
     hung_up = start_up(home, terminal)
     os.close(terminal)
-    state = hung_up.wait_until_ready()
-    assert killed.process.pid != state["pid"]
-    assert request in kept_requests(state["database_url"])
+    assert request in kept_requests(hung_up.wait_until_ready()["database_url"])
     os.close(master)
     assert hung_up.stop(signal.SIGHUP) == 0
 
@@ -214,14 +198,9 @@ def kept_requests(url: str) -> list[str]:
         return [str(row["id"]) for row in database.execute("select id from ledger.request")]
 
 
-def test_a_killed_postgres_takes_everything_along_and_all_of_it_comes_back(
-    stack: Any, cli: Any, tmp_path: Path
-) -> None:
+def test_a_killed_postgres_takes_everything_along_and_all_of_it_comes_back(stack: Any) -> None:
     postmaster = int((stack.home / "postgres" / "cluster" / "postmaster.pid").read_text().split("\n", 1)[0])
     before = kept_requests(stack.state["database_url"])
     os.kill(postmaster, signal.SIGKILL)
     stack.wait_for(lambda: not stack.state.get("ready", False), 30)
-    state = stack.wait_until_ready()
-    assert kept_requests(state["database_url"]) == before
-    demo = cli(stack.home, "demo", TEXT, "--json", "--out", str(tmp_path / "album"))
-    assert demo.returncode == 0, demo.stderr
+    assert kept_requests(stack.wait_until_ready()["database_url"]) == before

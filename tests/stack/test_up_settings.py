@@ -64,6 +64,11 @@ def test_the_demo_reads_text_only(tmp_path: Path) -> None:
         demo(None, file=tmp_path / "picture")
 
 
+def test_the_demo_takes_one_text(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match="not both"):
+        demo("a text", file=tmp_path / "text.txt")
+
+
 def test_the_local_token_stays_the_same_and_private(home: Path) -> None:
     home.mkdir()
     token = local_token(home)
