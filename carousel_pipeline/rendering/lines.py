@@ -359,16 +359,22 @@ def _part(unit: Unit, measure: float, setting: _Setting) -> Iterable[Unit]:
 
 
 def _widest_stop(unit: Unit, start: int, measure: float, setting: _Setting) -> int:
-    """Return the offset after as many whole graphemes as fit, one at least."""
+    """Return the offset after as many whole graphemes as fit, one at least.
+
+    Graphemes measured alone (and remembered) give the count almost exactly; shaping the part together settles it.
+    """
     clusters = graphemes(unit.text[start:])
-    low, high = 1, max(1, min(len(clusters), int(measure / _NARROWEST)))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _sliced(unit, start, start + len("".join(clusters[:middle])), setting).width <= measure:
-            low = middle
-        else:
-            high = middle - 1
-    return start + len("".join(clusters[:low]))
+    count = 0
+    width = 0.0
+    for cluster in clusters:
+        width += setting.shape(cluster, unit.pieces[0].emphasis, unit.pieces[0].level).advance
+        if width > measure:
+            break
+        count += 1
+    count = max(1, count)
+    while count > 1 and _sliced(unit, start, start + len("".join(clusters[:count])), setting).width > measure:
+        count -= 1
+    return start + len("".join(clusters[:count]))
 
 
 def _with_ellipsis(unit: Unit, setting: _Setting) -> Unit:
