@@ -1,0 +1,76 @@
+"""Rules of the room that a reader relies on."""
+
+import builtins
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from aiogram import Router
+
+from bot import handlers
+from bot.callbacks import Act, PickCount, PickLanguage, PickSize, PickStyle, Press
+from bot.keyboards import COMMANDS, SIZES
+from bot.styles import Styles, load_styles
+from bot.texts import LOCALES
+from carousel_pipeline.requests import Options
+
+BOT = Path(__file__).parents[2] / "bot"
+
+
+@pytest.mark.finding("n8")
+def test_no_module_shadows_a_builtin() -> None:
+    names = {path.stem for path in BOT.rglob("*.py")} - {"__init__", "__main__"}
+    assert names & (set(dir(builtins)) | sys.stdlib_module_names) == set()
+
+
+@pytest.mark.finding("n6")
+def test_handlers_are_named_by_what_they_do() -> None:
+    found = []
+
+    def walk(router: Router) -> None:
+        for observer in router.observers.values():
+            found.extend(handler.callback for handler in observer.handlers)
+        for child in router.sub_routers:
+            walk(child)
+
+    walk(handlers.setup())
+    assert len(found) > 20
+    for handler in found:
+        assert handler.__doc__, handler
+        assert not handler.__name__.startswith(("handle", "on_", "cmd", "process", "_")), handler.__name__
+        assert "handler" not in handler.__name__, handler.__name__
+
+
+@pytest.mark.finding("M7")
+def test_every_button_fits_and_comes_back_as_it_went() -> None:
+    request = UUID(int=2**128 - 1)
+    longest = max(load_styles().named("en"), key=len)
+    pressed = [
+        *(Press(act=act, id=request, price=1000) for act in Act),
+        *(PickSize(id=request, size=size.replace(":", "x")) for size in SIZES),
+        PickStyle(id=request, style=longest),
+        PickStyle(id=request, style="s" * 29),
+        PickCount(id=request, count=10),
+        *(PickLanguage(locale=locale) for locale in LOCALES),
+    ]
+    for data in pressed:
+        packed = data.pack()
+        assert len(packed.encode()) <= 64
+        assert type(data).unpack(packed) == data
+
+
+def test_styles_have_names_and_the_default_comes_first() -> None:
+    styles = load_styles()
+    for locale in LOCALES:
+        named = styles.named(locale)
+        assert next(iter(named)) == Options().style
+        assert all(named.values())
+    assert "no_such_style" not in styles
+    assert Styles({}).name("gone", "en") == "gone"
+
+
+def test_every_listed_command_is_answered() -> None:
+    text = (BOT / "handlers" / "account.py").read_text(encoding="utf-8")
+    assert all(f'Command("{command}")' in text for command in COMMANDS if command != "start")
+    assert "CommandStart()" in text
