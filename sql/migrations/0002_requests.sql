@@ -208,5 +208,4 @@ grant execute on function
   carousel.outline_ready(uuid, jsonb, bigint), carousel.outline_failed(uuid, text), carousel.report_progress(uuid, text, int, int),
   carousel.keep_artifact(uuid, text, int, text, text, text, text, bigint, int, int, jsonb),
   carousel.keep_album(uuid, bigint[], text[]) to led_pipeline;
-alter default privileges for role led_owner in schema carousel revoke execute on functions from public;
 reset role;
