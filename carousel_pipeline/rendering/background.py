@@ -27,11 +27,9 @@ def decode(picture: bytes, size: tuple[int, int]) -> Image.Image:
                     f"the picture has {opened.width}x{opened.height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels"
                 )
             opened.draft("RGB", size)
-            image = ImageOps.exif_transpose(opened)
-            if image.mode != "RGB":
-                image = _opaque(image)
-            else:
-                image.load()
+            ImageOps.exif_transpose(opened, in_place=True)
+            opened.load()
+            image = opened if opened.mode == "RGB" else _opaque(opened)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PermanentError(f"the picture cannot be read: {type(error).__name__}") from error
     return fit(image, size)
