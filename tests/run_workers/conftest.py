@@ -1,12 +1,15 @@
 """One running Dagster (code server, webserver, daemon) for all tests of this room that need one."""
 
 import itertools
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from carousel_pipeline.database import ensure_database
+from carousel_pipeline.database import connect, ensure_database
 from carousel_pipeline.local.postgres import EmbeddedPostgres
 from carousel_pipeline.run_workers.bench_stack import DagsterStack
 from carousel_pipeline.run_workers.instance import local_instance
@@ -43,3 +46,19 @@ def dagster_stack(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathF
     }
     with DagsterStack(folder, postgres.url("dagster stack"), instance, SERVE, environment) as stack:
         yield stack
+
+
+@pytest.fixture
+def crash_postgres() -> Callable[[str], None]:
+    """A function that makes the server drop all connections, recover, and start again on the same port."""
+
+    def crash(url: str) -> None:
+        with connect(url, None) as victim, connect(url, None) as witness:
+            row = victim.execute("select pg_backend_pid() as pid").fetchone()
+            assert row is not None
+            victim.execute("checkpoint")  # the server of the tests is not durable
+            os.kill(row["pid"], signal.SIGKILL)
+            with pytest.raises(psycopg.OperationalError):
+                witness.execute("select pg_sleep(20)")
+
+    return crash

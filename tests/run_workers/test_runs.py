@@ -159,14 +159,12 @@ def test_one_users_rush_does_not_keep_another_waiting(dagster_stack: DagsterStac
     assert [dagster_stack.run(run_id)["status"] for run_id in rush[3:]] == ["QUEUED", "QUEUED"]
 
 
-def test_a_run_survives_a_restart_of_postgres(dagster_stack: DagsterStack, submit: Submit) -> None:
+def test_a_run_survives_a_restart_of_postgres(
+    dagster_stack: DagsterStack, submit: Submit, crash_postgres: Callable[[str], None]
+) -> None:
     run_id = submit("wait")
     process_of(dagster_stack, run_id)
-    with connect(dagster_stack.environment["DAGSTER_DATABASE_URL"], None) as client:
-        row = client.execute("select pg_backend_pid() as pid").fetchone()
-        assert row is not None
-        client.execute("checkpoint")  # the server of the tests is not durable
-        os.kill(row["pid"], signal.SIGKILL)
+    crash_postgres(dagster_stack.environment["DAGSTER_DATABASE_URL"])
     go(dagster_stack).touch()
     assert dagster_stack.wait(run_id)["status"] == "SUCCESS"
     assert dagster_stack.wait(submit("tell"))["status"] == "SUCCESS"

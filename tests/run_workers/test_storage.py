@@ -1,17 +1,14 @@
 """Dagster's storage on our pool: any spelling of the URL, few connections, restarts and forks survived."""
 
 import logging
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-import psycopg
 import pytest
 import sqlalchemy
 from dagster import DagsterInstance
@@ -94,16 +91,11 @@ def test_an_idle_process_keeps_no_connection(instance: DagsterInstance, dagster_
     assert instance.get_runs_count() == 0
 
 
-def test_a_restart_of_postgres_is_survived(instance: DagsterInstance, dagster_url: str) -> None:
+def test_a_restart_of_postgres_is_survived(
+    instance: DagsterInstance, dagster_url: str, crash_postgres: Callable[[str], None]
+) -> None:
     instance.add_dynamic_partitions("things", ["before"])
-    with connect(dagster_url, None) as client:
-        row = client.execute("select pg_backend_pid() as pid").fetchone()
-        assert row is not None
-        client.execute("checkpoint")  # the server of the tests is not durable
-        # A backend that dies makes the server drop all connections, recover and start again, on the same port.
-        os.kill(row["pid"], signal.SIGKILL)
-        with pytest.raises(psycopg.OperationalError):
-            client.execute("select pg_sleep(10)")
+    crash_postgres(dagster_url)
     assert instance.get_dynamic_partitions("things") == ["before"]
 
 
