@@ -1,7 +1,6 @@
 """Runs on a real Dagster: how they start, wait, fail and end. One stack for all; the order of the tests does not matter."""
 
 import ast
-import os
 import signal
 import time
 import uuid
