@@ -35,6 +35,9 @@ _GREY_CHROMA = 0.045
 _YELLOW = (60.0, 120.0)
 _YELLOW_CHROMA = 0.12
 _FADED = 0.15
+_PALEST_UNDER_WHITE = 0.54
+_DEEPEST_UNDER_BLACK = 0.62
+_LEAST_REACH = 0.06
 _TINTS = 4
 
 
@@ -103,6 +106,8 @@ def palette_of(colours: tuple[str, ...], reach: float = 0.26) -> Palette:
     labs = [hex_to_oklab(colour) for colour in colours]
     ground, accent = labs[0], labs[-1]
     dark = bool(ground[0] < _DARK)
+    # White ink needs 4.5:1 on the palest tint of a dark ground, black ink on the deepest of a light one.
+    reach = min(reach, max(_LEAST_REACH, _PALEST_UNDER_WHITE - ground[0] if dark else ground[0] - _DEEPEST_UNDER_BLACK))
     pure = labs[1:] or [accent]
     usable = [lab for lab in pure if not _is_ink(lab, ground)] or [accent]
     clean = [lab for lab in usable if not (dark and _is_yellow(lab) and lab[0] - ground[0] - reach > _FADED)] or usable
