@@ -141,7 +141,8 @@ def test_an_outline_that_nobody_finishes_is_failed_and_told(bot: Connection, pip
     again = pipeline.execute("select carousel.fail_stale_outlines('0 seconds') as failed").fetchone()
     assert again == {"failed": 0}
     row = pipeline.execute(
-        "select payload ->> 'reason' as reason from ledger.outbox where topic = 'outline_failed' and payload ->> 'request_id' = %s",
+        "select payload ->> 'reason' as reason from ledger.outbox"
+        " where topic = 'outline_failed' and payload ->> 'request_id' = %s",
         [str(request_id)],
     ).fetchone()
     assert row == {"reason": "timeout"}

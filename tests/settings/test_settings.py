@@ -18,7 +18,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.finding("M23")
-@pytest.mark.parametrize("name", ["TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"])
+@pytest.mark.parametrize(
+    "name", ["TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"]
+)
 @pytest.mark.parametrize("value", ["change-me", "hunter2", "changeme-changeme-changeme", "your-token-goes-here-12345"])
 def test_a_weak_secret_stops_the_start_by_name_and_is_not_shown(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
