@@ -6,6 +6,8 @@ schedule does, or a timeout would be paid for three times. A client lives for on
 its own event loop and makes one deck.
 """
 
+from __future__ import annotations
+
 import json
 import time
 from collections.abc import Mapping
@@ -133,7 +135,7 @@ class ClaudeWriter:
                 return Written(deck=deck, usage=spent.model_copy(update={"duration_s": time.perf_counter() - started}))
         raise PermanentError(f"{self.name} gave no usable deck twice: {complaint}")
 
-    async def _ask(self, client: "AsyncAnthropic", messages: "list[MessageParam]", tokens: int) -> "Message":
+    async def _ask(self, client: AsyncAnthropic, messages: list[MessageParam], tokens: int) -> Message:
         import anthropic  # noqa: PLC0415 - as in write
 
         try:
@@ -252,7 +254,7 @@ def _not_kept(deck: Deck, source: str) -> str:
     return "it adds words, but was to split the source only" if any(word not in known for word in said) else ""
 
 
-def _plus(spent: Usage, answer: "Message") -> Usage:
+def _plus(spent: Usage, answer: Message) -> Usage:
     used: Any = answer.usage
     if used is None:  # garbage with status 200 is a message full of nothing
         return spent

@@ -65,7 +65,8 @@ _HEADING_WORDS = 10
 _HEADING_CHARACTERS = 90
 _VERSE_LINES = 3
 _VERSE_WIDTH = 48
-_QUOTATION = 240
+# How far to look for what keeps a sentence going: a quotation, an abbreviation.
+_NEAR = 300
 
 
 def without(text: str, *marks: str) -> str:
@@ -234,7 +235,9 @@ def sentences(text: str, language: Language) -> list[str]:
     small = len(_SMALL_START.findall(text)) > len(_CAPITAL_START.findall(text))
     for match in _BREAK.finditer(text):
         before = text[start : match.end()].rstrip()
-        if _WORDS.search(before) and not _goes_on(before, text[match.end() :], language, small=small):
+        if _WORDS.search(before) and not _goes_on(
+            before[-_NEAR:], text[match.end() : match.end() + _NEAR], language, small=small
+        ):
             found.append(before)
             start = match.end()
     rest = text[start:].strip()
@@ -263,9 +266,8 @@ def _goes_on(before: str, after: str, language: Language, *, small: bool) -> boo
 
 def _inside_quotes(before: str, after: str) -> bool:
     """Return whether a quotation that opened in `before` closes soon in `after`; one never closed binds nothing."""
-    soon = after[:_QUOTATION]
-    curved = any(before.count(a) > before.count(b) and b in soon for a, b in ("«»", "“”", "„“"))
-    return curved or (before.count('"') % 2 == 1 and '"' in soon)
+    curved = any(before.count(a) > before.count(b) and b in after for a, b in ("«»", "“”", "„“"))
+    return curved or (before.count('"') % 2 == 1 and '"' in after)
 
 
 def words(text: str) -> list[str]:

@@ -31,7 +31,7 @@ _PAUSES = ",;:—–\uff0c\uff1b\uff1a\u060c\u3001"
 _NAME_WORDS = 7
 _SPLITTABLE_WORDS = 45
 
-_BRACKETS = regex.compile(r"\s*\((?![^)]*\d)[^()]{1,160}\)(?!\w)")
+_BRACKETS = regex.compile(r"\s*\((?![^)]{0,160}\d)[^()]{1,160}\)(?!\w)")
 _FOOTNOTE = regex.compile(r"\s*\[(?:\d{1,3}|\p{L})\](?!\w)")
 _LEAD = regex.compile(
     r"^(?P<lead>(?:\*\*)?[^:.!?;—–]{2,70}?(?:\*\*)?)(?P<mark>:|\s[—–-])\s+(?P<rest>\S.+)$", regex.DOTALL
@@ -67,8 +67,8 @@ def plain(text: str) -> str:
 def capital(text: str) -> str:
     """Return `text` with its first letter in upper case."""
     first = regex.search(r"[\p{L}\p{N}]", text)
-    if first is None or len(first[0].upper()) != 1:
-        return text
+    if first is None or first[0].upper().lower() != first[0].lower() or len(first[0].upper()) != 1:
+        return text  # some letters have no capital of their own: sharp s, the micro sign
     return text[: first.start()] + first[0].upper() + text[first.end() :]
 
 

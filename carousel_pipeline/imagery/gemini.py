@@ -6,6 +6,8 @@ The SDK's own retries are off: it silently sends a dropped request again, which 
 picture, because its session belongs to an event loop and must be closed there.
 """
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import Mapping
@@ -86,7 +88,7 @@ class GeminiPainter:
         spent = spent.model_copy(update={"duration_s": time.perf_counter() - started})
         return Picture(instead.data, brief.width, brief.height, instead.painter, stand_in=True, usage=spent)
 
-    async def _ask(self, prompt: str, brief: PictureBrief, reference: Picture | None) -> "GenerateContentResponse":
+    async def _ask(self, prompt: str, brief: PictureBrief, reference: Picture | None) -> GenerateContentResponse:
         import aiohttp  # noqa: PLC0415 - as below
         import httpx2  # noqa: PLC0415 - as below
         from google import genai  # noqa: PLC0415 - seconds of imports that only a run should pay
@@ -140,7 +142,7 @@ def _ratio(width: int, height: int) -> str:
     return min(_RATIOS, key=apart)
 
 
-def _picture_in(answer: "GenerateContentResponse") -> bytes | None:
+def _picture_in(answer: GenerateContentResponse) -> bytes | None:
     """Return the last picture of an answer that is no thought, or None; a blocked answer has no parts at all."""
     found = None
     for part in answer.parts or []:
@@ -149,7 +151,7 @@ def _picture_in(answer: "GenerateContentResponse") -> bytes | None:
     return found
 
 
-def _plus(spent: Usage, answer: "GenerateContentResponse") -> Usage:
+def _plus(spent: Usage, answer: GenerateContentResponse) -> Usage:
     used = answer.usage_metadata
     if used is None:
         return spent
