@@ -18,13 +18,15 @@ from carousel_pipeline.assets.policy import MAX_RETRIES
 from carousel_pipeline.errors import PermanentError, TransientError
 from carousel_pipeline.ledger.pipeline import PipelineLedger
 from carousel_pipeline.records import RequestRecord
-from carousel_pipeline.tags import HOUSE, SECOND_LIFE_TAG
+from carousel_pipeline.tags import DISPATCH_TAG, HOUSE, SECOND_LIFE_TAG
 
 LEASE = timedelta(minutes=2)
 _BEAT_S = 20.0
 _LAST_LEASE = timedelta(seconds=8)
 _BUSY_RETRY_S = 5.0
 _BACKFILL_TAG = "dagster/backfill"
+_PARENT_TAG = "dagster/parent_run_id"
+_AUTOMATIC_TAG = "dagster/retry_number"
 
 
 class FencedError(PermanentError):
@@ -101,7 +103,7 @@ def claimed(
     """
     ledger = PipelineLedger(session)
     attempt = ledger.claim(request.id, context.run.run_id, LEASE)
-    if attempt.verdict == "refunded" and _may_live_again(context.run.tags):
+    if attempt.verdict == "refunded" and asks_for_second_life(context.run.tags):
         attempt = ledger.second_life(request.id, context.run.run_id, LEASE)
     match attempt.verdict:
         case "run":
@@ -114,7 +116,8 @@ def claimed(
             raise TransientError("another run works on this request", retry_after_s=_BUSY_RETRY_S)
         case "refunded":
             raise PermanentError(
-                f"the credits were returned; a backfill makes second lives only with the tag {SECOND_LIFE_TAG}: {HOUSE}"
+                "the credits were returned, so this run stops; re-execute it for a second life on the house "
+                f"(in a backfill only with the tag {SECOND_LIFE_TAG}: {HOUSE})"
             )
         case "capped":
             raise PermanentError("the credits were returned, and today's second lives on the house are used up")
@@ -134,6 +137,12 @@ def claimed(
         pulse.join()
 
 
-def _may_live_again(tags: Mapping[str, str]) -> bool:
-    """A single rerun is a decision; a backfill over many partitions is one only when its runs say so."""
+def asks_for_second_life(tags: Mapping[str, str]) -> bool:
+    """Whether somebody decided on this run: a rerun is a decision, a backfill over many partitions only when its runs say so.
+
+    A run started for a dispatch found its request cancelled while it waited, and a run that Dagster retries by itself was
+    decided on by nobody: neither may make for free what was refunded.
+    """
+    if _AUTOMATIC_TAG in tags or (DISPATCH_TAG in tags and _PARENT_TAG not in tags):
+        return False
     return _BACKFILL_TAG not in tags or tags.get(SECOND_LIFE_TAG) == HOUSE

@@ -74,7 +74,7 @@ class PipelineLedger:
         return Attempt(row["fence"], row["verdict"])
 
     def second_life(self, request_id: UUID, run_id: str, lease: timedelta = LEASE) -> Attempt:
-        """As `claim`, but a refunded request is reopened on the house, at most once per run and within the day's cap."""
+        """As `claim`, but a refunded request is reopened on the house, within the day's cap, for a run that is new to it."""
         row = self._call("ledger.second_life", id=request_id, run=run_id, lease=lease)
         return Attempt(row["fence"], row["verdict"])
 
@@ -127,6 +127,11 @@ class PipelineLedger:
             if len(rows) < _PAGE:
                 return
             after = rows[-1]["id"]
+
+    def open_hold(self, request_id: UUID) -> Hold | None:
+        """Return the open hold of one request, None when there is none."""
+        rows = self._rows("ledger.open_hold", id=request_id)
+        return Hold(**rows[0]) if rows else None
 
     def due(self) -> Iterator[UUID]:
         """Yield every request whose time is over, page by page."""

@@ -37,12 +37,21 @@ def fast_refund_canceled(context: dg.RunStatusSensorContext, database: Database)
 
 
 def _settle_run(run: dg.DagsterRun, instance: dg.DagsterInstance, database: Database) -> None:
-    key = run.tags.get(REQUEST_TAG) or run.tags.get("dagster/partition")
-    if key is None:
+    request_id = _request_of(run)
+    if request_id is None:
         return
     with database.session() as session:
         if run.job_name == outline.name:
-            RequestRecords(session).outline_failed(UUID(key), "failed")
+            RequestRecords(session).outline_failed(request_id, "failed")
             return
         ledger = PipelineLedger(session)
-        settle((hold for hold in ledger.open_holds() if str(hold.id) == key), ledger, instance)
+        if (hold := ledger.open_hold(request_id)) is not None:
+            settle([hold], ledger, instance)
+
+
+def _request_of(run: dg.DagsterRun) -> UUID | None:
+    """The request a run was for; None where the partition was typed by hand and is no request."""
+    try:
+        return UUID(run.tags.get(REQUEST_TAG) or run.tags.get("dagster/partition"))
+    except (TypeError, ValueError):
+        return None

@@ -253,10 +253,12 @@ begin                                    -- 'run' with a new fence, 'busy', 'don
   if r.state = 'released' then verdict := 'refunded'; return; end if;
   if r.state in ('running','rendered') and r.run_id is distinct from p_run and r.lease_until > clock_timestamp() then
     verdict := 'busy'; return; end if;
+  perform _note('run ' || p_run);
   update request q set state = 'running', fence = r.fence + 1, run_id = p_run,
          lease_until = clock_timestamp() + least(p_lease, interval '1 hour'),
          deadline = greatest(r.deadline, clock_timestamp() + rule_value('deadline_minutes') * interval '1 minute')
    where q.id = p_id returning q.fence into fence;
+  perform _note(null);
   verdict := 'run';
 end $f$;
 
@@ -331,12 +333,13 @@ end $f$;
 create function release(p_id uuid, p_fence bigint, p_reason text) returns boolean
 language sql security definer set search_path = ledger, pg_temp as $f$ select _give_up(_lock_request(p_id), p_fence, p_reason) $f$;
 
--- A rerun of a refunded request on the house. Verdicts as claim(), and 'capped' when today's second lives are used up.
+-- A rerun of a refunded request on the house. Verdicts as claim(), and 'capped' when today's second lives are used up. A run that has
+-- worked on the request before is no rerun: cancelled or given up under way, its next step finds it refunded and stops.
 create function second_life(p_id uuid, p_run text, p_lease interval default '5 minutes', out fence bigint, out verdict text)
 language plpgsql security definer set search_path = ledger, pg_temp as $f$
 declare r request := _lock_request(p_id); lives bigint; spent bigint;
 begin
-  if r.state <> 'released' or exists (select 1 from second_life_log l where l.request_id = p_id and l.run_id = p_run) then
+  if r.state <> 'released' or exists (select 1 from request_event e where e.request_id = p_id and e.note = 'run ' || p_run) then
     select c.fence, c.verdict into fence, verdict from claim(p_id, p_run, p_lease) c; return; end if;
   perform 1 from rule where name = 'second_lives_per_day' for update;  -- one at a time, so the cap is exact
   select count(*), coalesce(sum(credits), 0) into lives, spent from second_life_log l

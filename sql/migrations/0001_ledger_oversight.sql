@@ -5,7 +5,8 @@ set local search_path = ledger, pg_temp;
 -- ---------- what is overdue (the sensor and the sweeper) --------------------------------------------
 -- Every open hold with what the clock says about it, in pages by id. A run belongs to the present attempt when it holds the
 -- claim (run_id) or, before any claim, when it was started for dispatch_key.
-create function open_holds(p_grace interval default '0', p_limit int default 500, p_after uuid default null)
+create function open_holds(p_grace interval default '0', p_limit int default 500, p_after uuid default null,
+                           p_id uuid default null)               -- p_id: this one alone
 returns table (id uuid, user_id bigint, state text, epoch int, fence bigint, cost bigint, run_id text, dispatch_key text,
                lease_alive boolean, overdue boolean, sending boolean, idle_s double precision, age_s double precision)
 language sql stable security definer set search_path = ledger, pg_temp as $f$
@@ -21,7 +22,7 @@ language sql stable security definer set search_path = ledger, pg_temp as $f$
          extract(epoch from clock_timestamp() - r.created_at)::double precision
     from request r
    where r.state in ('reserved','running','rendered','delivery_unknown') and r.updated_at <= clock_timestamp() - p_grace
-     and (p_after is null or r.id > p_after)
+     and (p_after is null or r.id > p_after) and (p_id is null or r.id = p_id)
    order by r.id limit least(greatest(p_limit, 1), 5000) $f$;
 
 create function due(p_limit int default 100, p_after uuid default null) returns setof uuid
@@ -329,7 +330,7 @@ grant execute on function get_or_create_user(bigint), reserve(bigint, text, bigi
   rub_order_open(bigint, text, bigint, bigint) to led_bot;
 grant execute on function claim(uuid, text, interval), heartbeat(uuid, bigint, interval), rendered(uuid, bigint),
   delivery_begin(uuid, bigint, bigint), delivery_end(bigint, text, bigint[], text, bigint), release(uuid, bigint, text),
-  second_life(uuid, text, interval), open_holds(interval, int, uuid), prune(interval, int) to led_pipeline;
+  second_life(uuid, text, interval), open_holds(interval, int, uuid, uuid), prune(interval, int) to led_pipeline;
 grant execute on function due(int, uuid), settle_due(uuid), outbox_claim(text[], int, interval), outbox_done(bigint),
   outbox_failed(bigint, text, interval, int) to led_bot, led_pipeline;
 grant execute on function inbox_put(text, text, jsonb) to led_bot, led_pay;

@@ -25,6 +25,9 @@ select ledger.release(%(id)s, %(fence)s, %(reason)s) as released
 -- name: open_holds
 select * from ledger.open_holds(%(grace)s, %(limit)s, %(after)s)
 
+-- name: open_hold
+select * from ledger.open_holds(p_id => %(id)s)
+
 -- name: due
 select due as id from ledger.due(%(limit)s, %(after)s)
 

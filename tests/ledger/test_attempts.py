@@ -270,6 +270,20 @@ def test_a_second_life_that_fails_gives_the_credits_back_to_the_house(books: Any
     assert books.pipeline.second_life(request, "run-3").verdict == "run"
 
 
+@pytest.mark.finding("M16")
+def test_a_run_that_worked_on_a_request_cannot_go_on_with_it_on_the_house(books: Any) -> None:
+    books.topup(SAM, 7)
+    request = books.reserve(SAM, 7)
+    books.pipeline.claim(request, "run-1")
+    books.later(request)
+    fence = books.pipeline.claim(request, "run-2").fence
+    assert books.pipeline.release(request, fence, "cancelled")
+    for run in ("run-1", "run-2"):
+        assert books.pipeline.second_life(request, run).verdict == "refunded"
+    assert books.journal(request) == [("reserve", 7), ("release", 7)]
+    assert books.pipeline.second_life(request, "run-3").verdict == "run"
+
+
 def test_a_second_life_is_not_for_what_is_open_or_done(books: Any, request_: UUID) -> None:
     assert books.pipeline.second_life(request_, "run-1").verdict == "run"
     assert books.pipeline.second_life(request_, "run-2").verdict == "busy"

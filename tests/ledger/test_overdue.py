@@ -81,6 +81,9 @@ def test_an_open_hold_is_described_by_the_databases_clock(books: Any) -> None:
     assert (hold.run_id, hold.dispatch_key) == (None, f"dispatch:{request}:1")
     assert (hold.lease_alive, hold.overdue, hold.sending) == (False, False, False)
     assert list(books.pipeline.open_holds(timedelta(minutes=1))) == []
+    one = books.pipeline.open_hold(hold.id)
+    assert one is not None
+    assert one.id == hold.id
     delivery = books.sending(request)
     [hold] = books.pipeline.open_holds()
     assert (hold.state, hold.run_id, hold.lease_alive, hold.sending) == ("rendered", "run-1", True, True)
@@ -93,3 +96,4 @@ def test_an_open_hold_is_described_by_the_databases_clock(books: Any) -> None:
     assert hold.overdue
     books.pipeline.settle_due(request)
     assert list(books.pipeline.open_holds()) == []
+    assert books.pipeline.open_hold(hold.id) is None

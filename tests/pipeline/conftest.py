@@ -94,6 +94,14 @@ class Pipeline:
             tags=run_tags(str(request_id), f"dispatch:{request_id}:1", None) | (tags or {}),
         )
 
+    def rerun(self, request_id: UUID, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
+        """Run the carousel as the Dagster UI launches it: nothing but a partition, and the tags of the dialog."""
+        from carousel_pipeline.definitions import defs
+
+        return defs.resolve_job_def("carousel").execute_in_process(
+            partition_key=str(request_id), instance=self.instance, raise_on_error=False, tags=tags or {}
+        )
+
     def outline(self, text: str = TEXT, **options: object) -> tuple[UUID, int]:
         """Open a request, write its outline, and return it with its price."""
         request_id = self.open(text, **options)

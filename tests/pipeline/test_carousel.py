@@ -142,9 +142,9 @@ def test_a_rerun_after_a_refund_is_on_the_house(pipeline: Pipeline, settle: Sett
     assert not pipeline.run("carousel", request_id).success
     settle()
     assert pipeline.money() == (10, 0)
-    assert not pipeline.run("carousel", request_id, {"dagster/backfill": "abc"}).success
+    assert not pipeline.rerun(request_id, {"dagster/backfill": "abc"}).success
     assert pipeline.telegram.photos(pipeline.chat) == []
-    assert pipeline.run("carousel", request_id).success
+    assert pipeline.rerun(request_id).success
     assert len(pipeline.telegram.photos(pipeline.chat)) == 3
     assert pipeline.money() == (10, 0)
 
