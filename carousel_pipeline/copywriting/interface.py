@@ -10,7 +10,7 @@ from carousel_pipeline.requests import Deck, Options
 class Brief(BaseModel):
     """What a writer gets. `source` is data, never instructions (m19)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     source: str
     options: Options
@@ -19,7 +19,7 @@ class Brief(BaseModel):
 class Usage(BaseModel):
     """What one provider call took; zeros when nothing left this machine."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     model: str
     input_tokens: int = 0
@@ -31,7 +31,7 @@ class Usage(BaseModel):
 class Written(BaseModel):
     """A deck and what it took to write it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     deck: Deck
     usage: Usage

@@ -25,7 +25,7 @@ class PictureBrief(BaseModel):
         height: pixels of the finished slide.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     prompt: str
     art_direction: str = ""

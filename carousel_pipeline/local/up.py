@@ -28,12 +28,12 @@ from rich.console import Console
 from carousel_pipeline.database import ensure_database, migrate
 from carousel_pipeline.errors import ConfigurationError
 from carousel_pipeline.local import probes
+from carousel_pipeline.local.dagster_home import write_local_instance
 from carousel_pipeline.local.postgres import EmbeddedPostgres
 from carousel_pipeline.local.screen import Screen
 from carousel_pipeline.local.stack import Running, the_only_one, this_process, write_state
 from carousel_pipeline.local.supervisor import Part, PartFailedError, Supervisor, restart_pause, uninterrupted
 from carousel_pipeline.paths import resource
-from carousel_pipeline.run_workers.instance import write_local_instance
 from carousel_pipeline.settings import Settings, get_settings
 
 UI_PORT = 3000

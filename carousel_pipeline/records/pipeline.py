@@ -21,7 +21,7 @@ Step = Literal["queued", "pictures", "rendering", "sending"]
 class RequestRecord(BaseModel):
     """One row of `carousel.request`, parsed."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     id: UUID
     user_id: int
@@ -35,7 +35,7 @@ class RequestRecord(BaseModel):
 class ArtifactRow(BaseModel):
     """One row of `carousel.artifact`: a stored object and what it was made from."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     role: ArtifactRole
     position: int

@@ -1,6 +1,7 @@
 """A deck: the copy of one carousel, the contract between writers, painters, the renderer and the bot.
 
-One to ten slides, whoever wrote them: Telegram takes ten pictures in an album and the predecessor never checked (C13).
+One to ten slides, whoever wrote them: Telegram takes ten pictures in an album and the predecessor never checked (C13). Validation
+errors name fields and never quote what stood there: they end up in Dagster's event log, and the text is somebody's.
 """
 
 from typing import Annotated, Literal, Self
@@ -26,7 +27,7 @@ class Slide(BaseModel):
         picture: brief for the painter, without any wish for letters in the picture.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     role: Role
     heading: Annotated[str, Field(min_length=1, max_length=200)]
@@ -47,7 +48,7 @@ class Deck(BaseModel):
         art_direction: one brief that every picture of the deck shares.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     language: LanguageTag
     structure: Structure = "list"

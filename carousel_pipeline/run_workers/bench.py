@@ -20,10 +20,10 @@ import dagster
 
 from carousel_pipeline.database import ensure_database
 from carousel_pipeline.errors import TransientError
+from carousel_pipeline.local.dagster_home import local_instance
 from carousel_pipeline.local.postgres import EmbeddedPostgres
 from carousel_pipeline.run_workers.bench_definitions import STEPS, bench_partitions, work
 from carousel_pipeline.run_workers.bench_stack import DagsterStack
-from carousel_pipeline.run_workers.instance import local_instance
 from carousel_pipeline.run_workers.storage import psycopg2_url
 
 _DEFINITIONS = "carousel_pipeline.run_workers.bench_definitions"

@@ -44,3 +44,9 @@ def test_roles_out_of_place_are_refused() -> None:
 def test_crafted_options_never_parse(crafted: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Options.model_validate(crafted)
+
+
+def test_a_validation_error_does_not_quote_the_text() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Deck.model_validate({"language": "en", "slides": [{"role": "cover", "heading": "my secret " * 50}]})
+    assert "my secret" not in str(caught.value)

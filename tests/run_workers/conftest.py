@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from carousel_pipeline.database import connect, ensure_database
+from carousel_pipeline.local.dagster_home import local_instance
 from carousel_pipeline.local.postgres import EmbeddedPostgres
 from carousel_pipeline.run_workers.bench_stack import DagsterStack
-from carousel_pipeline.run_workers.instance import local_instance
 
 _serial = itertools.count(1)
 SERVE = (

@@ -8,9 +8,9 @@ from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
+from carousel_pipeline.local.dagster_home import write_local_instance
 from carousel_pipeline.paths import resource
 from carousel_pipeline.run_workers.coordinator import PromptRunCoordinator
-from carousel_pipeline.run_workers.instance import write_local_instance
 from carousel_pipeline.run_workers.launcher import LimitedRunLauncher
 from carousel_pipeline.tags import USER_TAG
 

@@ -11,8 +11,8 @@ from dagster._core.launcher import DefaultRunLauncher, LaunchRunContext
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from carousel_pipeline.errors import ConfigurationError
+from carousel_pipeline.local.dagster_home import write_local_instance
 from carousel_pipeline.run_workers import storage
-from carousel_pipeline.run_workers.instance import write_local_instance
 from carousel_pipeline.run_workers.places import deciding
 
 PLACES = 16

@@ -17,8 +17,8 @@ from psycopg import sql
 
 from carousel_pipeline.database import connect
 from carousel_pipeline.errors import ConfigurationError
+from carousel_pipeline.local.dagster_home import write_local_instance
 from carousel_pipeline.run_workers import storage
-from carousel_pipeline.run_workers.instance import write_local_instance
 
 
 @pytest.fixture
