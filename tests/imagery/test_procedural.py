@@ -111,7 +111,7 @@ def test_every_style_wishes_for_a_family_that_exists(path: object) -> None:
 _COLOURS = st.from_regex(r"\A#[0-9a-f]{6}\Z")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     palette=st.lists(_COLOURS, min_size=1, max_size=8).map(tuple),
     family=st.sampled_from(sorted(FAMILIES)),
