@@ -149,10 +149,9 @@ def install(locks: list[Path]) -> None:
     unfinished.touch()
     say("Installing the locked packages into .venv (once; some minutes on a slow line) …")
     requirements = [argument for lock in locks for argument in ("-r", str(lock))]
-    project = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
-    for step in (["--require-hashes", *requirements], project):
-        if not run([*installer, "--quiet", *step]):
-            raise CannotRunError("The installation stopped at the error above; the same command takes it up again.")
+    # The locks are complete. Left to resolve them again, pip refuses what asks for an extra of a locked package.
+    run_installer([*installer, "--no-deps", "--require-hashes", *requirements])
+    run_installer([*installer, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
     unfinished.unlink()
     say(f"Installed in {time.monotonic() - started:.0f} s.")
 
@@ -193,6 +192,28 @@ def quiet(command: list[str]) -> bool:
         return subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0  # noqa: S603 # our own commands
     except OSError:
         return False
+
+
+def run_installer(command: list[str]) -> None:
+    """Run an installation step; show a count on a terminal, and what it said only if it fails.
+
+    Raises:
+        CannotRunError: it failed.
+    """
+    said: list[str] = []
+    with subprocess.Popen(  # noqa: S603 # our own commands
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as installing:
+        for line in installing.stdout or ():
+            said.append(line)
+            if sys.stderr.isatty() and line.startswith(("Collecting ", "Requirement already ")):
+                done = sum(earlier.startswith(("Collecting ", "Requirement already ")) for earlier in said)
+                print(f"\r{done} packages ", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r", end="", file=sys.stderr, flush=True)
+    if installing.returncode != 0:
+        say("".join(line for line in said if not line.startswith("WARNING"))[-4000:])
+        raise CannotRunError("The installation stopped at the error above; the same command takes it up again.")
 
 
 def run(command: list[str]) -> bool:
