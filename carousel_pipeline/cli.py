@@ -61,13 +61,25 @@ def demo(
 @click.argument("deck", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--style", default="editorial", show_default=True, help="A style's id, or the path of a style file.")
 @click.option("--ratio", type=click.Choice(["4:5", "1:1", "9:16", "16:9"]), default="4:5", show_default=True)
-@click.option("--background", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A picture behind all.")
+@click.option(
+    "--background", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A picture behind all."
+)
 @click.option("--handle", default="", help="Shown on the slides, for example @name.")
 @click.option("--accent", help="Accent colour of a brand, #rrggbb.")
 @click.option("--watch", is_flag=True, help="Draw again whenever the deck or the style file changes; Ctrl-C ends it.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("carousel-out"), show_default=True)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("carousel-out"), show_default=True
+)
 def render(
-    deck: Path, style: str, ratio: Ratio, background: Path | None, handle: str, accent: str | None, out: Path, *, watch: bool
+    deck: Path,
+    style: str,
+    ratio: Ratio,
+    background: Path | None,
+    handle: str,
+    accent: str | None,
+    out: Path,
+    *,
+    watch: bool,
 ) -> None:
     """Draw a deck from a JSON file: typography alone, for designers."""
     from carousel_pipeline.rendering.command import render as draw
