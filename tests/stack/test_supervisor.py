@@ -151,11 +151,17 @@ async def test_logs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert sum(path.stat().st_size for path in logs.iterdir()) < 500_000
 
 
+def lifelines() -> list[psutil.Process]:
+    children = psutil.Process().children()
+    return [child for child in children if child.status() != "zombie" and lifeline.__name__ in child.cmdline()]
+
+
 async def test_a_killed_lifeline_is_replaced(tmp_path: Path) -> None:
     async with Stack(tmp_path):
-        (first,) = psutil.Process().children()
+        await until(lambda: len(lifelines()) == 1)
+        (first,) = lifelines()
         first.kill()
-        await until(lambda: [child.pid for child in psutil.Process().children() if child.pid != first.pid] != [])
+        await until(lambda: [child.pid for child in lifelines() if child.pid != first.pid] != [])
 
 
 DRIVER = """
