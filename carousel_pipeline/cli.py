@@ -1,9 +1,11 @@
 """The command `carousel`. Arguments are parsed here; every command's work lives in its room and is imported when it is called."""
 
+import getpass
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 import click
 
@@ -150,6 +152,79 @@ def _report(figures: dict[str, Any], *, as_json: bool) -> None:
     from rich.console import Console
 
     Console().print_json(data=figures)
+
+
+@carousel.group()
+def ops() -> None:
+    """See one request whole, and decide about its money: with a name, with a reason, kept for ever."""
+
+
+_REQUEST = click.argument("request_id", type=click.UUID)
+_ACTOR = click.option("--actor", default=getpass.getuser, show_default="login name", help="Who decides.")
+_REASON = click.option("--reason", required=True, help="Why; others will read it.")
+
+
+@ops.command("show")
+@_REQUEST
+@click.option("--text", is_flag=True, help="Also print what the user wrote and the slides' copy.")
+@_JSON
+def ops_show(request_id: UUID, *, text: bool, as_json: bool) -> None:
+    """Tell a request whole: content, state, hold, transfers, deliveries, history, decisions, Dagster's runs."""
+    from carousel_pipeline.ops import show
+
+    show(request_id, text=text, as_json=as_json)
+
+
+@ops.command("release")
+@_REQUEST
+@_ACTOR
+@_REASON
+@_JSON
+def ops_release(request_id: UUID, actor: str, reason: str, *, as_json: bool) -> None:
+    """Give the held credits back, even when a delivery is in doubt."""
+    from carousel_pipeline.ops import release
+
+    release(request_id, actor=actor, reason=reason, as_json=as_json)
+
+
+@ops.command("reopen")
+@_REQUEST
+@click.option("--funding", type=click.Choice(["house", "user"]), required=True, help="Who pays this time.")
+@_ACTOR
+@_REASON
+@_JSON
+def ops_reopen(request_id: UUID, funding: Literal["house", "user"], actor: str, reason: str, *, as_json: bool) -> None:
+    """Have a refunded request made once more."""
+    from carousel_pipeline.ops import reopen
+
+    reopen(request_id, funding, actor=actor, reason=reason, as_json=as_json)
+
+
+@ops.command("grant")
+@click.argument("tg_user_id", type=click.IntRange(min=1))
+@click.argument("credits_", metavar="CREDITS", type=click.IntRange(1, 10_000))
+@click.option("--key", help="A ticket's number: the same key is the same gift.")
+@_ACTOR
+@_REASON
+@_JSON
+def ops_grant(tg_user_id: int, credits_: int, key: str | None, actor: str, reason: str, *, as_json: bool) -> None:
+    """Give credits to a person; the same command twice is one gift."""
+    from carousel_pipeline.ops import grant
+
+    grant(tg_user_id, credits_, key=key, actor=actor, reason=reason, as_json=as_json)
+
+
+@ops.command("resolve")
+@_REQUEST
+@click.option("--got/--not-got", required=True, help="The album arrived and is charged, or it is sent again.")
+@_ACTOR
+@_REASON
+@_JSON
+def ops_resolve(request_id: UUID, actor: str, reason: str, *, got: bool, as_json: bool) -> None:
+    """Answer for the user whether an album arrived."""
+    from carousel_pipeline.ops import resolve
+
+    resolve(request_id, got=got, actor=actor, reason=reason, as_json=as_json)
 
 
 @carousel.command("bot")

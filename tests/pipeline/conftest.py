@@ -5,6 +5,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,9 +134,9 @@ class Pipeline:
         return state
 
 
-@pytest.fixture(scope="session")
-def telegram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTelegram]:
-    home = tmp_path_factory.mktemp("telegram")
+@contextmanager
+def served_telegram(home: Path) -> Iterator[LocalTelegram]:
+    """A local Telegram as a process of its own."""
     command = [
         sys.executable,
         "-m",
@@ -150,8 +151,16 @@ def telegram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTelegram
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
-        yield LocalTelegram(url)
-        process.terminate()
+        try:
+            yield LocalTelegram(url)
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def telegram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTelegram]:
+    with served_telegram(tmp_path_factory.mktemp("telegram")) as server:
+        yield server
 
 
 @pytest.fixture
