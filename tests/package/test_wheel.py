@@ -59,6 +59,6 @@ def test_the_wheel_holds_the_product_and_nothing_else(installed: Path) -> None:
     assert tops == {"bot", "carousel_pipeline", "carousel_pipeline-0.1.0.dist-info"}
     names = [path.relative_to(installed).as_posix() for path in installed.rglob("*")]
     assert not [name for name in names if name.endswith((".pyc", ".lock", ".env")) or "/tests/" in name]
-    fonts = [path for path in installed.rglob("assets_static/fonts/*.ttf")]
+    fonts = list((installed / "carousel_pipeline/assets_static/fonts").glob("*.ttf"))
     assert fonts
     assert all(list(path.parent.glob(f"{path.stem}*LICENSE*")) for path in fonts)
