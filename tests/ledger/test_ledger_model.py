@@ -133,6 +133,7 @@ class Model(RuleBasedStateMachine):
         if expected == "run":
             assert attempt.fence > it.fence
             self.runs[request] = run
+            self.worked.add((request, run))
             it.state, it.fence, it.alive = "running", attempt.fence, True
 
     @property
@@ -142,17 +143,17 @@ class Model(RuleBasedStateMachine):
     @rule(request=requests, run=st.sampled_from("CD"))
     def remakes_on_the_house(self, request: UUID, run: str) -> None:
         it = self.known[request]
-        first = it.state == "released" and (request, run) not in self.lives
+        anew = it.state == "released" and (request, run) not in self.worked
         attempt = self.books.pipeline.second_life(request, run)
-        if first:
-            self.lives.add((request, run))
+        if anew:
             it.state, it.funded_by, it.alive = "reserved", "house", False
             it.superseded, it.late = [], []
         self._claim(request, run, attempt)
 
     @property
-    def lives(self) -> set[tuple[UUID, str]]:
-        return self.__dict__.setdefault("_lives", set())
+    def worked(self) -> set[tuple[UUID, str]]:
+        """A run that has worked on a request gets no second life for it: it was cancelled or replaced, not asked again."""
+        return self.__dict__.setdefault("_worked", set())
 
     @rule(request=requests, stale=st.booleans())
     def renders(self, request: UUID, *, stale: bool) -> None:

@@ -63,7 +63,8 @@ socket.socket.connect = refuse
 for package in ("carousel_pipeline", "bot"):
     root = importlib.import_module(package)
     for module in pkgutil.walk_packages(root.__path__, package + "."):
-        if not module.name.endswith("__main__"):
+        # The preload module is what the fork server executes; it is never imported for its names.
+        if not module.name.endswith(("__main__", "run_workers.preload")):
             importlib.import_module(module.name)
 from carousel_pipeline.settings import get_settings
 assert get_settings.cache_info().currsize == 0
