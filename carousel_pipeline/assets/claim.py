@@ -6,7 +6,7 @@ a run. The ledger's fencing token decides: a new claim outdates the old one, and
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from psycopg import Connection
 
 from carousel_pipeline.assets.policy import MAX_RETRIES
 from carousel_pipeline.errors import PermanentError, TransientError
+from carousel_pipeline.ledger.errors import LedgerError, LedgerUnavailableError
 from carousel_pipeline.ledger.pipeline import PipelineLedger
 from carousel_pipeline.records import RequestRecord
 from carousel_pipeline.tags import DISPATCH_TAG, HOUSE, SECOND_LIFE_TAG
@@ -54,14 +55,14 @@ class Claim:
         if not self._ledger.rendered(self._request_id, self._fence):
             raise FencedError("another attempt works on this request, or it was settled; this one stops")
 
-    def begin_delivery(self) -> int:
-        """Commit the intent to send and return its id.
+    def begin_delivery(self, charge: int | None) -> int:
+        """Commit the intent to send and return its id; `charge` credits fall due with the album, None for all that is held.
 
         Raises:
             FencedError: the request is not this attempt's any more.
             PermanentError: an earlier attempt died while sending; the user is asked now, nothing is sent.
         """
-        intent = self._ledger.delivery_begin(self._request_id, self._fence)
+        intent = self._ledger.delivery_begin(self._request_id, self._fence, charge)
         if intent.delivery_id is not None and intent.verdict == "send":
             return intent.delivery_id
         if intent.delivery_id is not None and intent.verdict == "sending":
@@ -83,8 +84,10 @@ class Claim:
 
     def keep_alive(self) -> None:
         """Prolong the lease until `end`; runs in a thread of its own."""
-        while not self._ended.wait(_BEAT_S) and self.alive():
-            pass
+        while not self._ended.wait(_BEAT_S):
+            with suppress(LedgerUnavailableError):  # a beat that was missed is not the end
+                if not self.alive():
+                    return
 
     def end(self) -> None:
         """Stop prolonging the lease."""
@@ -128,9 +131,10 @@ def claimed(
         yield claim
     except BaseException as error:
         if not isinstance(error, Exception) or isinstance(error, PermanentError) or context.retry_number >= MAX_RETRIES:
-            ledger.heartbeat(
-                request.id, attempt.fence, _LAST_LEASE
-            )  # an operator's rerun need not wait out a dead lease
+            # An operator's rerun need not wait out a dead lease. Nothing may take the error's place: a run that was told to end
+            # in the middle of a database call got "connection busy" here, which was retried, and so went on to the end.
+            with suppress(LedgerError, LedgerUnavailableError):
+                ledger.heartbeat(request.id, attempt.fence, _LAST_LEASE)
         raise
     finally:
         claim.end()

@@ -1,4 +1,4 @@
-"""Sending the album, and the money that follows from what became of it.
+"""Sending the album, and the money that follows from what became of it. A stand-in for a refused picture is not charged.
 
 The intent is committed before the first byte goes to Telegram, the capture together with the message ids after. Between the two
 lies the one moment that cannot be closed: then the delivery is *in doubt*, nothing is sent again, and the user is asked.
@@ -15,7 +15,7 @@ from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.records import RequestRecord, RequestRecords
 from carousel_pipeline.requests import Deck, album_caption
-from carousel_pipeline.requests.results import Receipt, RenderedSlides
+from carousel_pipeline.requests.results import Pictures, Receipt, RenderedSlides
 from carousel_pipeline.resources import Artifacts, Database, Telegram
 
 
@@ -33,6 +33,7 @@ from carousel_pipeline.resources import Artifacts, Database, Telegram
 def delivery_receipt(
     context: dg.AssetExecutionContext,
     copy: Deck,
+    images: Pictures,
     rendered_slides: RenderedSlides,
     database: Database,
     artifacts: Artifacts,
@@ -48,7 +49,9 @@ def delivery_receipt(
                 store = artifacts.store()
                 slides = [store.get(item.key) for item in rendered_slides.items]
                 records.report_progress(request.id, "sending", 0, len(slides))
-                receipt = _deliver(claim, request, records, slides, album_caption(copy), telegram)
+                stand_ins = sum(picture.stand_in for picture in images.items)
+                delivery_id = claim.begin_delivery(len(slides) - stand_ins if stand_ins else None)
+                receipt = _deliver(claim, delivery_id, request, records, slides, album_caption(copy), telegram)
         arrived = records.album(request.id)
     if claim is not None:
         yield dg.MaterializeResult(value=receipt, metadata={"message ids": ", ".join(map(str, receipt.message_ids))})
@@ -56,7 +59,13 @@ def delivery_receipt(
 
 
 def _deliver(
-    claim: Claim, request: RequestRecord, records: RequestRecords, slides: list[bytes], caption: str, telegram: Telegram
+    claim: Claim,
+    delivery_id: int,
+    request: RequestRecord,
+    records: RequestRecords,
+    slides: list[bytes],
+    caption: str,
+    telegram: Telegram,
 ) -> Receipt:
     from carousel_pipeline.delivery import Arrived, Outcome, Unknown, send_album  # noqa: PLC0415 - aiogram: only in a run
 
@@ -64,7 +73,6 @@ def _deliver(
         async with telegram.client() as bot:
             return await send_album(bot, request.chat_id, slides, caption, may_send=claim.alive)
 
-    delivery_id = claim.begin_delivery()
     outcome = asyncio.run(send())
     if isinstance(outcome, Arrived):
         records.keep_album(request.id, list(outcome.message_ids), list(outcome.file_ids))

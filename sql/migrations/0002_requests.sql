@@ -194,7 +194,7 @@ language sql security definer set search_path = carousel, ledger, pg_temp as $f$
   insert into carousel.album (request_id, position, message_id, file_id)
   select p_id, item.position, item.message, item.file
     from unnest(p_messages, p_files) with ordinality as item (message, file, position)
-  on conflict do nothing $f$;
+  on conflict on constraint album_once do update set message_id = excluded.message_id, file_id = excluded.file_id $f$;
 
 revoke all on all tables in schema carousel from public;
 revoke all on all functions in schema carousel from public;

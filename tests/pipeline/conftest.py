@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -178,6 +180,35 @@ def pipeline(
     with dg.DagsterInstance.ephemeral() as instance, connect(database_url, "led_bot") as bot:
         bot.execute("select ledger.welcome(%s)", [chat])
         yield Pipeline(instance, bot, telegram, chat, tmp_path / "artifacts")
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Gemini's way of refusing: 200, a reason, and no picture."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.dumps({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def refusing_gemini(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A Gemini that refuses every picture, in place of the procedural painter."""
+    del pipeline
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("GEMINI_API_KEY", "AIzaSyD3v9KqTn0xZkLw2pVbR7sYcHuEoMi4GqA")
+        monkeypatch.setenv("GEMINI_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+        get_settings.cache_clear()
+        yield
+        server.shutdown()
 
 
 Settle = Callable[[], dict[UUID, str]]

@@ -149,6 +149,19 @@ def test_a_rerun_after_a_refund_is_on_the_house(pipeline: Pipeline, settle: Sett
     assert pipeline.money() == (10, 0)
 
 
+@pytest.mark.finding("M11", "m23")
+@pytest.mark.usefixtures("refusing_gemini")
+@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")  # google-genai's own
+def test_pictures_that_the_model_refuses_are_stood_in_for_and_not_charged(pipeline: Pipeline) -> None:
+    request_id, price = pipeline.confirmed(slides=3)
+    assert price == 3
+    assert pipeline.run("carousel", request_id).success
+    assert len(pipeline.telegram.photos(pipeline.chat)) == 3
+    assert pipeline.money() == (10, 0)
+    [delivered] = told(pipeline, "delivered")
+    assert (delivered["charged"], delivered["returned"]) == (0, 3)
+
+
 @pytest.mark.finding("M22")
 @pytest.mark.parametrize("key", ["made-up", "00000000-0000-0000-0000-000000000000"])
 def test_a_partition_that_is_no_request_fails_in_words_and_does_nothing(pipeline: Pipeline, key: str) -> None:
