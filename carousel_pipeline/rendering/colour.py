@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Rgb: TypeAlias = tuple[int, int, int]
 Pixels = npt.NDArray[np.uint8]
+Light = npt.NDArray[np.float32]
 
 # After JPEG a ratio loses a few hundredths, so renderers aim above WCAG AA's 4.5.
 AA = 4.5
@@ -19,18 +20,26 @@ BLACK: Rgb = (0, 0, 0)
 
 
 @cache
-def linear_light() -> npt.NDArray[np.float32]:
+def linear_light() -> Light:
     """Return the linear value of each 8-bit channel value."""
     values = np.arange(256) / 255
     return np.where(values <= _LINEAR_PART, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def luminance(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """Return the relative luminance of uint8 pixels (…, 3)."""
+@cache
+def _weighted_light() -> tuple[Light, Light, Light]:
+    """Return what each 8-bit value of red, green and blue adds to the luminance."""
     table = linear_light()
-    light = table[pixels[..., 0]] * np.float32(0.2126)
-    light += table[pixels[..., 1]] * np.float32(0.7152)
-    light += table[pixels[..., 2]] * np.float32(0.0722)
+    return table * np.float32(0.2126), table * np.float32(0.7152), table * np.float32(0.0722)
+
+
+def luminance(pixels: Pixels) -> Light:
+    """Return the relative luminance of uint8 pixels (…, 3)."""
+    red, green, blue = _weighted_light()
+    # "clip" never clips a byte; it spares numpy the check that would double the time.
+    light = np.take(red, pixels[..., 0], mode="clip")
+    light += np.take(green, pixels[..., 1], mode="clip")
+    light += np.take(blue, pixels[..., 2], mode="clip")
     return light
 
 

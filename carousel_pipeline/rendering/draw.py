@@ -18,8 +18,17 @@ from carousel_pipeline.rendering import background, shapes
 from carousel_pipeline.rendering.colour import AA, Pixels, Rgb, luminance, readable, rgb
 from carousel_pipeline.rendering.encode import to_jpeg
 from carousel_pipeline.rendering.fonts import face
-from carousel_pipeline.rendering.scene import Box, GlyphRun, LayoutWarning, ScrimPlace, Shape, SlideLayout, TextBox
-from carousel_pipeline.rendering.scrim import lay, profile, solve, under, worst_ratio
+from carousel_pipeline.rendering.scene import (
+    Box,
+    GlyphRun,
+    LayoutWarning,
+    ScrimPlace,
+    Shape,
+    SlideLayout,
+    TextBox,
+    union,
+)
+from carousel_pipeline.rendering.scrim import blend, lay, profile, solve, under, worst_ratio
 
 _GLASS_BLUR = 26.0
 _SAMPLE = 2
@@ -203,13 +212,14 @@ def _card(image: Image.Image, scrim: ScrimPlace, inks: dict[int, Rgb]) -> None:
     if scrim.kind == "card":
         image.paste(scrim.fill, (left, top), mask)
     else:
-        glass = np.array(shapes.blurred(image, scrim.box, _GLASS_BLUR))
+        glass = np.asarray(shapes.blurred(image, scrim.box, _GLASS_BLUR))
         ink = inks[scrim.texts[0]]
-        found = solve(glass[::_SAMPLE, ::_SAMPLE].reshape(-1, 3), ink, rgb(scrim.fill), scrim.opacity)
+        found = solve(glass.reshape(-1, 3), ink, rgb(scrim.fill), scrim.opacity)
         for index in scrim.texts:
             inks[index] = found.ink
-        lay(glass, found.veil, np.full(len(glass), found.opacity, np.float32), 0)
-        image.paste(Image.fromarray(glass), (left, top), mask)
+        # Tinted while small. Bilinear, as nothing between two readable pixels is then less readable than both.
+        tinted = Image.fromarray(blend(glass, found.veil, found.opacity))
+        image.paste(tinted.resize(size, Image.Resampling.BILINEAR), (left, top), mask)
     if scrim.outline:
         image.paste(scrim.outline, (left, top), shapes.outline("round", *size, round(scrim.radius), 3))
 
@@ -243,8 +253,9 @@ def _draw_text(image: Image.Image, text: TextBox, ink: Rgb, accent: Rgb) -> bool
 
 
 def _draw_runs(image: Image.Image, runs: Sequence[GlyphRun], text: TextBox, colour: Rgb) -> bool:
-    left, top = int(text.box[0]) - 2, int(text.box[1]) - 2
-    width, height = int(text.box[2]) + 3 - left, int(text.box[3]) + 3 - top
+    box = text.box if len(runs) == len(text.runs) else union([_bounds(run) for run in runs])
+    left, top = int(box[0]) - 2, int(box[1]) - 2
+    width, height = int(box[2]) + 3 - left, int(box[3]) + 3 - top
     raster = _rasterisers.outlines
     raster.clear()
     raster.extents = hb.RasterExtents(0, 0, width, height, 0)
@@ -263,6 +274,17 @@ def _draw_runs(image: Image.Image, runs: Sequence[GlyphRun], text: TextBox, colo
     if ink is not None:
         image.paste(colour, (left + ink[0], top + ink[1]), mask.crop(ink))
     return _contains(text.box, ink, left, top, image)
+
+
+def _bounds(run: GlyphRun) -> Box:
+    """Return the ink of a run."""
+    found = face(run.face)
+    inks = [
+        (run.x + dx + ink[0] * run.size, run.y + dy - ink[3] * run.size, run.x + dx + ink[2] * run.size, run.y + dy - ink[1] * run.size)
+        for glyph, dx, dy in zip(run.glyphs, run.xs, run.ys, strict=True)
+        if (ink := found.ink(glyph))
+    ]  # fmt: skip
+    return union(inks)
 
 
 def _contains(box: Box, ink: tuple[int, int, int, int] | None, left: int, top: int, image: Image.Image) -> bool:
