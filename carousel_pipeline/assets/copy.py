@@ -1,7 +1,7 @@
 """The copy of one request's slides.
 
 The job `outline` makes it before anybody has paid; nothing here touches money. The text is checked again although the bot did:
-a partition can be materialised by hand in the UI (M22).
+a partition can be materialised by hand in the UI (M22). A style that does not exist is refused here, before anything costs.
 """
 
 import asyncio
@@ -30,9 +30,12 @@ def copy(
     context: dg.AssetExecutionContext, database: Database, providers: Providers
 ) -> Iterator[dg.MaterializeResult[Deck]]:
     """Slides, caption, hashtags and alt texts, in the text's language."""
+    from carousel_pipeline.rendering import load_style  # noqa: PLC0415 - fonts and numpy: only a run pays for them
+
     with dagster_errors(context), database.session() as session:
         records = RequestRecords(session)
         request = records.load(context.partition_key)
+        load_style(request.options.style)
         try:
             source = clean_source(request.source)
         except SourceError as error:

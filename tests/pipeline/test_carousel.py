@@ -149,6 +149,40 @@ def test_a_rerun_after_a_refund_is_on_the_house(pipeline: Pipeline, settle: Sett
     assert pipeline.money() == (10, 0)
 
 
+@pytest.mark.finding("m3", "M22")
+def test_a_style_that_does_not_exist_is_refused_before_anything_costs(pipeline: Pipeline) -> None:
+    request_id = pipeline.open(style="no_such_style")
+    result = pipeline.run("outline", request_id)
+    assert not result.success
+    failure: Any = result.get_step_failure_events()[0].step_failure_data
+    assert "no_such_style" in failure.user_failure_data.description
+    assert pipeline.money() == (10, 0)
+
+
+@pytest.mark.finding("m3")
+def test_the_slides_remember_the_styles_version(pipeline: Pipeline) -> None:
+    from carousel_pipeline.rendering import load_style
+
+    request_id, _ = pipeline.confirmed(slides=3, style="night")
+    assert pipeline.run("carousel", request_id).success
+    slides = slides_of(pipeline, request_id)
+    assert (slides.style, slides.style_version) == ("night", load_style("night").version)
+
+
+@pytest.mark.finding("M15")
+def test_an_object_that_could_not_be_stored_leaves_no_row_that_points_at_it(pipeline: Pipeline) -> None:
+    request_id, _ = pipeline.confirmed(slides=3)
+    pipeline.artifacts.joinpath("objects").write_bytes(b"a file where the folder should be")
+    assert not pipeline.run("carousel", request_id).success
+    rows = pipeline.bot.execute("select 1 from carousel.artifact where request_id = %s", [request_id]).fetchall()
+    assert rows == []
+    pipeline.artifacts.joinpath("objects").unlink()
+    assert pipeline.run("carousel", request_id).success
+    keys = pipeline.bot.execute("select key from carousel.artifact where request_id = %s", [request_id]).fetchall()
+    assert len(keys) == 6
+    assert all((pipeline.artifacts / row["key"]).is_file() for row in keys)
+
+
 @pytest.mark.finding("M11", "m23")
 @pytest.mark.usefixtures("refusing_gemini")
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")  # google-genai's own
