@@ -10,6 +10,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -283,8 +284,15 @@ def _print_rows(console: Console, title: str, rows: Sequence[Row]) -> None:
     if not rows:
         return
     table = Table(title=title.replace("_", " "), title_justify="left", box=None, show_header="value" not in rows[0])
-    for column in rows[0]:
-        table.add_column(column, overflow="fold")
+    columns = [column for column in rows[0] if any(row[column] not in (None, "", {}) for row in rows)]
+    for column in columns:
+        table.add_column(column, no_wrap=isinstance(rows[0][column], datetime))
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(_cell(row[column]) for column in columns))
     console.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else str(value)
