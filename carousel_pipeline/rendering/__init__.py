@@ -46,11 +46,12 @@ def render_deck(
         style: the look.
         ratio: the slides' shape.
         pictures: one image file per slide, or None for the style's own backdrop.
-        brand: handle and accent of the user.
+        brand: handle, logo and accent of the user.
 
     Raises:
-        PermanentError: a picture cannot be read.
+        PermanentError: a picture or the logo cannot be read.
         ValueError: not as many pictures as slides.
     """
     layout = layout_deck(deck, style, ratio, brand)
-    return [render_slide(slide, picture) for slide, picture in zip(layout.slides, pictures, strict=True)]
+    logo = brand.logo if brand else None
+    return [render_slide(slide, picture, logo) for slide, picture in zip(layout.slides, pictures, strict=True)]

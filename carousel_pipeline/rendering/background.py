@@ -12,6 +12,8 @@ from carousel_pipeline.rendering.scene import PicturePlace
 
 MAX_PIXELS = 50_000_000
 _DUOTONE_HIGHLIGHT = 0.7
+_CUT = 0.01
+_MOST_GAIN = 2.0
 
 
 def decode(picture: bytes, size: tuple[int, int]) -> Image.Image:
@@ -60,11 +62,22 @@ def treat(image: Image.Image, place: PicturePlace) -> Image.Image:
     """Return the picture as the style wants it."""
     if place.treatment == "none":
         return image
-    grey = ImageOps.autocontrast(image.convert("L"), cutoff=1)
+    grey = _spread(image.convert("L"))
     if place.treatment == "mono":
         return Image.merge("RGB", (grey, grey, grey))
     bright = mix(rgb(place.light), WHITE, _DUOTONE_HIGHLIGHT)
     return ImageOps.colorize(grey, place.dark, bright, mid=place.light, midpoint=150)
+
+
+def _spread(grey: Image.Image) -> Image.Image:
+    """Stretch a grey picture's tones over the whole range, but never so far that an almost flat one turns into grain."""
+    tones = np.cumsum(grey.histogram()) / (grey.width * grey.height)
+    low, high = int(np.searchsorted(tones, _CUT)), int(np.searchsorted(tones, 1 - _CUT))
+    gain = min(255 / max(1, high - low), _MOST_GAIN)
+    half = gain * (high - low) / 2
+    # What does not fill the range stays as light or dark as it was.
+    middle = min(max((low + high) / 2, half), 255 - half)
+    return grey.point([round(min(255.0, max(0.0, middle + (tone - (low + high) / 2) * gain))) for tone in range(256)])
 
 
 def backdrop(size: tuple[int, int], first: str, second: str) -> Image.Image:

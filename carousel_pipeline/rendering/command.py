@@ -29,6 +29,7 @@ def render(
     *,
     handle: str = "",
     accent: str | None = None,
+    logo: Path | None = None,
     watch: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> list[Path]:
@@ -42,6 +43,7 @@ def render(
         out: folder, made if missing.
         handle: brand name on the slides.
         accent: brand colour, `#rrggbb`.
+        logo: brand picture, before the handle.
         watch: render again whenever the deck or the style file changes, until interrupted.
         say: told one line per slide and per warning.
 
@@ -52,13 +54,13 @@ def render(
     watched = [deck_path, _style_path(style)]
     # Before drawing, or a file saved meanwhile would go unnoticed.
     seen = _stamps(watched)
-    written = _render_once(deck_path, style, ratio, background, out, handle, accent, tell)
+    written = _render_once(deck_path, style, ratio, background, out, handle, accent, logo, tell)
     while watch:
         time.sleep(_POLL_S)
         if (now := _stamps(watched)) != seen:
             seen = now
             try:
-                written = _render_once(deck_path, style, ratio, background, out, handle, accent, tell)
+                written = _render_once(deck_path, style, ratio, background, out, handle, accent, logo, tell)
             except PermanentError as error:
                 tell(str(error))
     return written
@@ -72,12 +74,14 @@ def _render_once(
     out: Path,
     handle: str,
     accent: str | None,
+    logo: Path | None,
     tell: Callable[[str], None],
 ) -> list[Path]:
     if ratio not in CANVASES:
         raise PermanentError(f"no ratio {ratio!r}; there are {', '.join(CANVASES)}")
     deck = read_deck(deck_path)
-    layout = layout_deck(deck, _read_style(style), ratio, _brand(handle, accent))
+    brand = _brand(handle, accent, _bytes(logo) if logo else None)
+    layout = layout_deck(deck, _read_style(style), ratio, brand)
     picture = to_jpeg(decode(_bytes(background), canvas(ratio))) if background else None
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -85,7 +89,7 @@ def _render_once(
         raise PermanentError(f"{out} cannot be made a folder: {error.strerror}; choose another --out") from error
     paths: list[Path] = []
     for slide in layout.slides:
-        drawn = render_slide(slide, picture)
+        drawn = render_slide(slide, picture, brand.logo)
         path = out / f"{slide.position:02}.jpg"
         path.write_bytes(drawn.jpeg)
         paths.append(path)
@@ -136,9 +140,9 @@ def _read_style(style: str) -> Style:
     return parse_style(path) if path.exists() or style.endswith(".json") else load_style(style)
 
 
-def _brand(handle: str, accent: str | None) -> Brand:
+def _brand(handle: str, accent: str | None, logo: bytes | None) -> Brand:
     try:
-        return Brand(handle=handle, accent=accent)
+        return Brand(handle=handle, accent=accent, logo=logo)
     except ValidationError as error:
         raise PermanentError("; ".join(f"brand {item['loc'][0]}: {item['msg']}" for item in error.errors())) from None
 

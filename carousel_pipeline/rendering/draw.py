@@ -18,6 +18,7 @@ from carousel_pipeline.rendering import background, shapes
 from carousel_pipeline.rendering.colour import AA, Pixels, Rgb, luminance, readable, rgb
 from carousel_pipeline.rendering.encode import to_jpeg
 from carousel_pipeline.rendering.fonts import face
+from carousel_pipeline.rendering.logo import paint_logo
 from carousel_pipeline.rendering.scene import (
     Box,
     GlyphRun,
@@ -59,23 +60,26 @@ class RenderedSlide:
     ink_inside: bool
 
 
-def render_slide(layout: SlideLayout, picture: bytes | None) -> RenderedSlide:
+def render_slide(layout: SlideLayout, picture: bytes | None, logo: bytes | None = None) -> RenderedSlide:
     """Draw one slide and encode it.
 
     Args:
         layout: from `layout_deck`.
         picture: any image file, fitted to its place; None draws the style's own backdrop.
+        logo: of the brand that the layout was made for.
 
     Raises:
-        PermanentError: the picture cannot be read.
+        PermanentError: the picture or the logo cannot be read.
     """
-    image, contrast, inside = draw_slide(layout, picture)
+    image, contrast, inside = draw_slide(layout, picture, logo)
     return RenderedSlide(
         layout.position, to_jpeg(image), layout.width, layout.height, layout.warnings, contrast, inside
     )
 
 
-def draw_slide(layout: SlideLayout, picture: bytes | None) -> tuple[Image.Image, float, bool]:
+def draw_slide(
+    layout: SlideLayout, picture: bytes | None, logo: bytes | None = None
+) -> tuple[Image.Image, float, bool]:
     """Return the drawn RGB image, the worst contrast under text, and whether all ink stayed inside."""
     image = _with_picture(layout, picture)
     for shape in layout.under:
@@ -86,6 +90,8 @@ def draw_slide(layout: SlideLayout, picture: bytes | None) -> tuple[Image.Image,
     for shape in layout.furniture:
         shapes.paint(image, shape)
     image, worst, accents = _checked(image, layout, inks)
+    if logo and layout.logo:
+        paint_logo(image, layout.logo, logo)
     inside = True
     for index, text in enumerate(layout.texts):
         inside &= _draw_text(image, text, inks[index], accents[index])
@@ -280,7 +286,10 @@ def _bounds(run: GlyphRun) -> Box:
     """Return the ink of a run."""
     found = face(run.face)
     inks = [
-        (run.x + dx + ink[0] * run.size, run.y + dy - ink[3] * run.size, run.x + dx + ink[2] * run.size, run.y + dy - ink[1] * run.size)
+        (
+            run.x + dx + ink[0] * run.size, run.y + dy - ink[3] * run.size,
+            run.x + dx + ink[2] * run.size, run.y + dy - ink[1] * run.size,
+        )
         for glyph, dx, dy in zip(run.glyphs, run.xs, run.ys, strict=True)
         if (ink := found.ink(glyph))
     ]  # fmt: skip

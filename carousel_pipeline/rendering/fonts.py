@@ -5,6 +5,7 @@ its unhinted outlines, so layout is arithmetic and whether text stays in its box
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal
@@ -13,6 +14,7 @@ import regex
 import uharfbuzz as hb  # type: ignore[import-untyped]  # the library ships no types
 
 from carousel_pipeline.paths import resource
+from carousel_pipeline.rendering import bidi
 from carousel_pipeline.rendering.style import Font
 from carousel_pipeline.rendering.text import IGNORABLE, graphemes
 
@@ -23,6 +25,7 @@ _FALLBACKS = ("Inter", "NotoSansArabic", "NotoSansHebrew", "NotoSansDevanagari",
 _BOLD_FROM = 600
 _REGULAR = 400
 _EMBOLDEN = 0.024
+_TABULAR = {"tnum": True, "lnum": True}
 _JOINED = regex.compile(r"[\p{Arabic}\p{Devanagari}\p{Thai}]")
 _EMOJI_LIKE = regex.compile(
     r"\p{Emoji_Presentation}|\uFE0F|\p{Regional_Indicator}|[\U0001F3FB-\U0001F3FF]|\u20E3|\p{Extended_Pictographic}\u200d"
@@ -101,11 +104,13 @@ class Voice:
 
     Attributes:
         faces: names in order of preference.
+        tabular: figures of one width and one height, so that a counter does not dance.
     """
 
     faces: tuple[str, ...]
     tracking: float
     upper: bool
+    tabular: bool = False
 
     def pick(self, grapheme: str) -> str | None:
         """Return the name of the face that draws all of `grapheme`, or None."""
@@ -123,11 +128,14 @@ def _pick(faces: tuple[str, ...], grapheme: str) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def voice(font: Font, *, bold: bool) -> Voice:
+def voice(font: Font, *, bold: bool, tabular: bool = False) -> Voice:
     """Return the voice of a style's font, regular or bold."""
     weight = font.bold_weight if bold else font.weight
     return Voice(
-        (_first_face(font, bold=bold), *(_fallback(stem, weight) for stem in _FALLBACKS)), font.tracking, font.upper
+        (_first_face(font, bold=bold), *(_fallback(stem, weight) for stem in _FALLBACKS)),
+        font.tracking,
+        font.upper,
+        tabular,
     )
 
 
@@ -196,6 +204,24 @@ def shape(text: str, speaker: Voice, direction: Literal["ltr", "rtl"], language:
     return Shaped(tuple(runs), advance, _union(runs))
 
 
+def bidi_shape(text: str, speaker: Voice, language: str) -> Shaped:
+    """Shape one line in which directions may mix, such as a handle."""
+    base = bidi.base_level(text)
+    levels = bidi.levels(text, base)
+    if levels is None:
+        return shape(text, speaker, "rtl" if base else "ltr", language)
+    parts: list[tuple[int, str]] = []
+    for character, level in zip(text, levels, strict=True):
+        if parts and parts[-1][0] == level:
+            parts[-1] = (level, parts[-1][1] + character)
+        else:
+            parts.append((level, character))
+    order = bidi.visual_order([level for level, _ in parts])
+    shaped = [shape(parts[index][1], speaker, "rtl" if parts[index][0] % 2 else "ltr", language) for index in order]
+    runs = tuple(run for piece in shaped for run in piece.runs)
+    return Shaped(runs, sum(run.advance for run in runs), _union(runs))
+
+
 def _segments(text: str, speaker: Voice) -> list[tuple[str, str | None, str]]:
     segments: list[tuple[str, str | None, str]] = []
     for grapheme in graphemes(text):
@@ -225,7 +251,7 @@ def _shape_run(
     buffer.direction = direction
     buffer.script = script or "Zyyy"
     buffer.language = language
-    hb.shape(found.font, buffer)
+    hb.shape(found.font, buffer, _TABULAR if speaker.tabular else None)
     scale = EMOJI_SCALE if found.colour else 1.0
     unit = scale / found.upem
     tracking = 0.0 if found.colour or _JOINED.search(text) else speaker.tracking
@@ -257,7 +283,7 @@ def _shape_run(
     return Run(name, scale, tuple(glyphs), tuple(xs), tuple(ys), at, ink)
 
 
-def _union(runs: list[Run]) -> Ink:
+def _union(runs: Sequence[Run]) -> Ink:
     at = 0.0
     boxes: list[Ink] = []
     for run in runs:

@@ -6,9 +6,9 @@ They keep their corner on every slide of a deck. A corner row reserves its heigh
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
-from carousel_pipeline.rendering.fonts import Shaped, shape, voice
+from carousel_pipeline.rendering import bidi
+from carousel_pipeline.rendering.fonts import Shaped, bidi_shape, voice
 from carousel_pipeline.rendering.scene import Box, Shape, TextBox
 from carousel_pipeline.rendering.style import Decor, Furniture, RoleStyle, Style
 from carousel_pipeline.rendering.typeset import Inks, one_line
@@ -16,6 +16,10 @@ from carousel_pipeline.rendering.typeset import Inks, one_line
 _ROW_GAP = 56
 _CHIP_SIDE = 0.85
 _CHIP_HEIGHT = 2.0
+_LOGO = 2.0
+_LOGO_IN_CHIP = 1.4
+_LOGO_GAP = 0.45
+_WIDE_LOGO = 2.5
 _SWIPE = MappingProxyType(
     {
         "en": "swipe", "ru": "листай", "uk": "гортай", "de": "weiter", "fr": "suite", "es": "desliza", "it": "scorri",
@@ -31,6 +35,7 @@ class Bars:
     Attributes:
         top, bottom: pixels that it takes from the safe area, its gap included.
         chipped: names of texts that stand on a pill of their own.
+        logo: where the brand's logo stands.
     """
 
     texts: tuple[TextBox, ...]
@@ -38,6 +43,7 @@ class Bars:
     top: float
     bottom: float
     chipped: frozenset[str]
+    logo: Box | None = None
 
 
 @dataclass(slots=True)
@@ -49,6 +55,7 @@ class _Row:
     texts: list[TextBox]
     shapes: list[Shape]
     chipped: set[str]
+    logo: Box | None = None
 
     def ink(self, item: Furniture) -> str:
         colours = self.style.colours
@@ -71,20 +78,29 @@ class _Row:
         return found
 
 
-def furnish(role: RoleStyle, style: Style, safe: Box, position: int, total: int, language: str, handle: str) -> Bars:
-    """Return a slide's furniture; what has nothing to say (a handle without a brand, a counter of one) is left out."""
+def furnish(role: RoleStyle, style: Style, safe: Box, position: int, total: int, language: str, handle: str,
+    logo: float | None = None,
+) -> Bars:  # fmt: skip
+    """Return a slide's furniture; what has nothing to say (a handle without a brand, a counter of one) is left out.
+
+    A logo, told by its width / height, stands before the handle or in its place.
+    """
     row = _Row(style, role, safe, role.picture.place == "full", [], [], set())
     top = bottom = 0.0
     for item in role.furniture:
         words = _words(item, position, total, language, handle)
-        if words is None:
+        mark = logo if item.kind == "handle" else None
+        if mark:
+            tall = _place_text(row, item, words or "", language, mark)
+        elif words is None:
             continue
-        tall = _place_text(row, item, words, language) if words else _place_shape(row, item, position, total)
+        else:
+            tall = _place_text(row, item, words, language) if words else _place_shape(row, item, position, total)
         if item.at.startswith("top"):
             top = max(top, tall + _ROW_GAP)
         else:
             bottom = max(bottom, tall + _ROW_GAP)
-    return Bars(tuple(row.texts), tuple(row.shapes), top, bottom, frozenset(row.chipped))
+    return Bars(tuple(row.texts), tuple(row.shapes), top, bottom, frozenset(row.chipped), row.logo)
 
 
 def _words(item: Furniture, position: int, total: int, language: str, handle: str) -> str | None:
@@ -98,7 +114,10 @@ def _words(item: Furniture, position: int, total: int, language: str, handle: st
     if item.kind == "counter":
         return f"{position:02}/{total:02}"
     if item.kind == "swipe":
-        return None if position == total else (_SWIPE.get(language) or "") + " →"
+        if position == total:
+            return None
+        word = _SWIPE.get(language, "")
+        return f"{word} ←" if word and bidi.base_level(word) else f"{word} →"
     return ""
 
 
@@ -110,37 +129,46 @@ def _horizontal(at: str, safe: Box, width: float) -> float:
     return (safe[0] + safe[2] - width) / 2
 
 
-def _place_text(row: _Row, item: Furniture, words: str, language: str) -> float:
+def _place_text(row: _Row, item: Furniture, words: str, language: str, logo: float | None = None) -> float:
     shaped = _fitted(row, item, words.strip(), language)
     size = item.size
     side = size * _CHIP_SIDE if item.chip else 0.0
-    tall = size * _CHIP_HEIGHT if item.chip else size * 0.74
-    width = shaped.advance * size + 2 * side
+    mark_tall = size * (_LOGO_IN_CHIP if item.chip else _LOGO) / max(1.0, (logo or 1.0) / _WIDE_LOGO)
+    mark_wide = mark_tall * logo if logo else 0.0
+    tall = size * _CHIP_HEIGHT if item.chip else max(size * 0.74, mark_tall if logo else 0.0)
+    before = mark_wide + (size * _LOGO_GAP if words else 0.0) if logo else 0.0
+    width = before + shaped.advance * size + 2 * side
     left = _horizontal(item.at, row.safe, width)
     top = row.safe[1] if item.at.startswith("top") else row.safe[3] - tall
+    if logo:
+        middle = top + tall / 2
+        row.logo = (left + side, middle - mark_tall / 2, left + side + mark_wide, middle + mark_tall / 2)
     baseline = round(top + tall / 2 + size * 0.365)
     if item.chip:
         fill: str = getattr(row.style.colours, item.chip)
         row.shapes.append(Shape("rect", (left, top, left + width, top + tall), fill, radius=tall / 2))
+    if not words:
+        return tall
     colour = row.ink(item)
     inks = Inks(colour, colour, colour, colour)
     name = f"{item.kind}_{item.at}"
     over = row.full_picture and not item.chip
     if item.chip:
         row.chipped.add(name)
-    row.texts.append(one_line(name, shaped, size, left + side, baseline, inks, words.strip(), over_picture=over))
+    row.texts.append(
+        one_line(name, shaped, size, left + side + before, baseline, inks, words.strip(), over_picture=over)
+    )
     return tall
 
 
 def _fitted(row: _Row, item: Furniture, words: str, language: str) -> Shaped:
     """Return the words shaped, shortened to half the safe width."""
-    speaker = voice(getattr(row.style.fonts, item.font), bold=False)
+    speaker = voice(getattr(row.style.fonts, item.font), bold=False, tabular=item.kind == "counter")
     room = (row.safe[2] - row.safe[0]) * 0.5 / item.size
-    direction: Literal["ltr", "rtl"] = "ltr"
-    shaped = shape(words, speaker, direction, language)
+    shaped = bidi_shape(words, speaker, language)
     while shaped.advance > room and len(words) > 1:
         words = words[:-1].rstrip("…")
-        shaped = shape(words + "…", speaker, direction, language)
+        shaped = bidi_shape(words + "…", speaker, language)
     return shaped
 
 

@@ -17,6 +17,7 @@ from carousel_pipeline.rendering.colour import contrast, hex_of, readable, rgb
 from carousel_pipeline.rendering.fonts import drawable
 from carousel_pipeline.rendering.furniture import Bars, furnish, place_decor
 from carousel_pipeline.rendering.lines import Block, Line, prepare
+from carousel_pipeline.rendering.logo import MAX_BYTES, proportion
 from carousel_pipeline.rendering.regions import regions, safe_area
 from carousel_pipeline.rendering.scene import (
     Box,
@@ -52,12 +53,14 @@ class Brand(BaseModel):
     Attributes:
         handle: shown where the style has a place for it.
         accent: replaces the style's accent; moved as far as contrast needs.
+        logo: an image file, shown before the handle or in its place; Base64 in JSON.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 
     handle: Annotated[str, Field(max_length=40)] = ""
     accent: Colour | None = None
+    logo: Annotated[bytes | None, Field(repr=False, max_length=MAX_BYTES)] = None
 
 
 def with_brand(style: Style, brand: Brand | None) -> Style:
@@ -79,12 +82,17 @@ def with_brand(style: Style, brand: Brand | None) -> Style:
 
 
 def layout_deck(deck: Deck, style: Style, ratio: Ratio, brand: Brand | None = None) -> DeckLayout:
-    """Return the layout of every slide; `DeckLayout.warnings` says what the copy should change."""
+    """Return the layout of every slide; `DeckLayout.warnings` says what the copy should change.
+
+    Raises:
+        PermanentError: the brand's logo cannot be read.
+    """
     style = with_brand(style, brand)
     canvas = CANVASES[ratio]
     handle = brand.handle if brand else ""
+    logo = proportion(brand.logo) if brand and brand.logo else None
     plans = [
-        _plan(slide, index + 1, len(deck.slides), deck.language, style, canvas, handle)
+        _plan(slide, index + 1, len(deck.slides), deck.language, style, canvas, handle, logo)
         for index, slide in enumerate(deck.slides)
     ]
     steps = _deck_steps([(plan.slide.role, plan.step) for plan in plans])
@@ -149,11 +157,15 @@ class _Plan:
     extra: int = 0
 
 
-def _plan(slide: Slide, position: int, total: int, language: str, style: Style, canvas: Canvas, handle: str) -> _Plan:
+def _plan(slide: Slide, position: int, total: int, language: str, style: Style, canvas: Canvas, handle: str,
+    logo: float | None,
+) -> _Plan:  # fmt: skip
     role = style.role(slide.role)
     heading, body = sanitize(slide.heading, drawable), sanitize(slide.body, drawable)
     safe = safe_area(style, canvas)
-    bars = furnish(role, style, safe, position, total, language, sanitize(handle.replace("\n", " "), drawable).text)
+    bars = furnish(
+        role, style, safe, position, total, language, sanitize(handle.replace("\n", " "), drawable).text, logo
+    )
     picture, column = regions(role, canvas, safe, bars)
     fonts = style.fonts
     plan = _Plan(
@@ -426,6 +438,7 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
     return SlideLayout(
         plan.position, canvas.width, canvas.height, safe, *_ground(role, style), _picture(plan), decor["back"], decor["under"],
         scrims, tuple(furniture), tuple(texts), decor["over"], tuple(warnings), _daylight(role, style) if on_picture else None,
+        plan.bars.logo,
     )  # fmt: skip
 
 

@@ -145,6 +145,7 @@ class SlideLayout:
     over: tuple[Shape, ...]
     warnings: tuple[LayoutWarning, ...]
     daylight: Daylight | None = None
+    logo: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
