@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from carousel_pipeline.assets.policy import STEP_RETRIES, dagster_errors
+from carousel_pipeline.assets.policy import dagster_errors
 from carousel_pipeline.copywriting import Brief
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.partitions import request_partitions
@@ -21,7 +21,6 @@ from carousel_pipeline.resources import Database, Providers
 @dg.asset(
     partitions_def=request_partitions,
     io_manager_key="json",
-    retry_policy=STEP_RETRIES,
     kinds={"anthropic", "json"},
     group_name="carousel",
     check_specs=[dg.AssetCheckSpec("slide_count", asset="copy", description="As many slides as were asked for.")],

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from carousel_pipeline.assets.claim import Claim, claimed
-from carousel_pipeline.assets.policy import STEP_RETRIES, dagster_errors
+from carousel_pipeline.assets.policy import dagster_errors
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.records import RequestRecord, RequestRecords
@@ -22,7 +22,6 @@ from carousel_pipeline.resources import Artifacts, Database, Telegram
 @dg.asset(
     partitions_def=request_partitions,
     io_manager_key="json",
-    retry_policy=STEP_RETRIES,
     output_required=False,
     kinds={"telegram"},
     group_name="carousel",

@@ -8,7 +8,7 @@ import dagster as dg
 
 from carousel_pipeline.artifacts import ArtifactStore, content_key
 from carousel_pipeline.assets.claim import claimed
-from carousel_pipeline.assets.policy import STEP_RETRIES, dagster_errors
+from carousel_pipeline.assets.policy import dagster_errors
 from carousel_pipeline.copywriting import Usage
 from carousel_pipeline.imagery import Painter, Picture, PictureBrief
 from carousel_pipeline.imagery.painting import paint_deck, picture_briefs
@@ -22,7 +22,6 @@ from carousel_pipeline.resources import Artifacts, Database, Providers
 @dg.asset(
     partitions_def=request_partitions,
     io_manager_key="json",
-    retry_policy=STEP_RETRIES,
     output_required=False,
     kinds={"gemini", "jpeg"},
     group_name="carousel",

@@ -9,7 +9,7 @@ import dagster as dg
 
 from carousel_pipeline.artifacts import content_key
 from carousel_pipeline.assets.claim import claimed
-from carousel_pipeline.assets.policy import STEP_RETRIES, dagster_errors
+from carousel_pipeline.assets.policy import dagster_errors
 from carousel_pipeline.assets.preview import contact_sheet
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.records import ArtifactRow, RequestRecords
@@ -34,7 +34,6 @@ _CHECKS = {
 @dg.asset(
     partitions_def=request_partitions,
     io_manager_key="json",
-    retry_policy=STEP_RETRIES,
     output_required=False,
     kinds={"jpeg"},
     group_name="carousel",
