@@ -10,7 +10,7 @@ from typing import Any, Final
 import aiohttp
 
 from bot.errors import DagsterUnavailableError
-from carousel_pipeline.tags import DISPATCH_TAG, run_tags
+from carousel_pipeline.tags import DISPATCH_TAG, partition_tags, run_tags
 
 LOCATION: Final = "carousel_pipeline"
 REPOSITORY: Final = "__repository__"
@@ -71,7 +71,7 @@ class DagsterClient:
         )
         if added["__typename"] not in {"AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"}:
             raise DagsterUnavailableError(f"addDynamicPartition: {added['__typename']}")
-        tags = {"dagster/partition": request_id, **run_tags(request_id, dispatch_key, user_id)}
+        tags = {**partition_tags(job, request_id), **run_tags(request_id, dispatch_key, user_id)}
         params = {
             "selector": {**repository, "jobName": job},
             "runConfigData": {},

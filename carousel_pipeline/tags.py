@@ -7,6 +7,14 @@ SECOND_LIFE_TAG = "carousel/second-life"
 HOUSE = "house"
 
 
+def partition_tags(job: str, request_id: str) -> dict[str, str]:
+    """Return Dagster's own tags of a job's run for one partition.
+
+    By the second one the job's partitions page and "Re-execute from failure" in a backfill find the run.
+    """
+    return {"dagster/partition": request_id, "dagster/partition_set": f"{job}_partition_set"}
+
+
 def run_tags(request_id: str, dispatch_key: str, user_id: int | None) -> dict[str, str]:
     """Return the tags of a run for one dispatch of a request."""
     tags = {REQUEST_TAG: request_id, DISPATCH_TAG: dispatch_key}

@@ -9,7 +9,7 @@ from carousel_pipeline.jobs import carousel, outline
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.requests.dispatch import MissedDispatch, plan_dispatch
 from carousel_pipeline.resources import Database
-from carousel_pipeline.tags import DISPATCH_TAG, run_tags
+from carousel_pipeline.tags import DISPATCH_TAG, partition_tags, run_tags
 
 GRACE = timedelta(seconds=6)
 BATCH = 50
@@ -40,7 +40,7 @@ def dispatch_requests(context: dg.SensorEvaluationContext, database: Database) -
                 run_key=row.dedupe_key,
                 job_name=row.job,
                 partition_key=row.request_id,
-                tags=run_tags(row.request_id, row.dedupe_key, row.user_id),
+                tags=partition_tags(row.job, row.request_id) | run_tags(row.request_id, row.dedupe_key, row.user_id),
             )
             for row in plan.submit
         ],
