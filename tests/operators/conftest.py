@@ -26,7 +26,7 @@ from carousel_pipeline.local.postgres import EmbeddedPostgres
 from carousel_pipeline.requests import Deck, Options, price_of
 from carousel_pipeline.requests.deck import roles
 from carousel_pipeline.run_workers.bench_stack import FINISHED, DagsterStack
-from carousel_pipeline.tags import run_tags
+from carousel_pipeline.tags import partition_tags, run_tags
 
 from ..pipeline.conftest import TOKEN, LocalTelegram, served_telegram  # noqa: TID252 - tests are no package
 from .dagster_ui import SENSORS, DagsterUI
@@ -82,13 +82,19 @@ class Order:
 
 @dataclass
 class Shop:
-    """The running pipeline, and short words for what became of orders."""
+    """The running pipeline, and short words for what became of orders.
+
+    Attributes:
+        patient: wait for the backfill daemon, which looks every half minute.
+        counts: how often each action had exactly its effects.
+    """
 
     stack: DagsterStack
     ui: DagsterUI
     telegram: LocalTelegram
     artifacts: Path
     owner: psycopg.Connection[Row]
+    patient: bool
     counts: Counter[str] = field(default_factory=Counter)
 
     def sql(self, statement: str, *values: object) -> list[Row]:
@@ -142,7 +148,7 @@ class Shop:
         """Start the first runs as the bot does; returns their ids."""
 
         def launch(order: Order) -> str:
-            tags = run_tags(order.key, f"dispatch:{order.key}:1", None)
+            tags = partition_tags("carousel", order.key) | run_tags(order.key, f"dispatch:{order.key}:1", None)
             return self.stack.launch("carousel", order.key, tags)
 
         return self.each(launch, orders)
@@ -235,6 +241,10 @@ class Shop:
     def sensors_stopped(self) -> Iterator[None]:
         for sensor in SENSORS:
             self.ui.switch(sensor, on=False)
+        now = time.time()
+        # What the daemon had begun may still settle something: wait for its next round, and for the end of the last one.
+        until(lambda: self.ui.last_tick("dispatch_requests")["timestamp"] > now, 60)
+        until(lambda: all(self.ui.last_tick(sensor)["status"] != "STARTED" for sensor in SENSORS), 60)
         try:
             yield
         finally:
@@ -272,7 +282,9 @@ def until(look: Callable[[], Any], limit_s: float, words: Callable[[], str] = la
 
 
 @pytest.fixture(scope="session")
-def shop(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("operators")
     ours, dagster = postgres.url("operators"), postgres.url("operators_dagster")
     for url in (ours, dagster):
@@ -298,7 +310,8 @@ def shop(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -
         }
         with DagsterStack(folder, dagster, instance, SERVE, environment) as stack:
             stack.environment["DAGSTER_GRAPHQL_URL"] = f"http://127.0.0.1:{stack._web_port}/graphql"
-            shop = Shop(stack, DagsterUI(stack), telegram, folder / "artifacts", owner)
+            patient = request.config.getoption("--operators", default=None) is not None
+            shop = Shop(stack, DagsterUI(stack), telegram, folder / "artifacts", owner, patient)
             yield shop
             report = ", ".join(f"{action}: {count}" for action, count in sorted(shop.counts.items()))
             os.write(2, f"\noperators: {report}\n".encode())

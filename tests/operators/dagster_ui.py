@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
+from carousel_pipeline.errors import TransientError
 from carousel_pipeline.run_workers.bench_stack import REPOSITORY, DagsterStack
 
 Strategy = Literal["ALL_STEPS", "FROM_FAILURE"]
@@ -29,9 +30,6 @@ mutation LaunchPartitionBackfill($backfillParams: LaunchBackfillParams!) {
   }
 }
 """
-_BACKFILL_STATE: Final = """
-query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status numPartitions } } }
-"""
 _TERMINATE: Final = """
 mutation Terminate($runIds: [String!]!, $terminatePolicy: TerminateRunPolicy) {
   terminateRuns(runIds: $runIds, terminatePolicy: $terminatePolicy) {
@@ -50,6 +48,11 @@ query ($filter: RunsFilter) { runsOrError(filter: $filter, limit: 500) {
 """
 _SENSOR: Final = """
 query ($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor { sensorState { id status } } } }
+"""
+_TICK: Final = """
+query ($sensor: SensorSelector!) {
+  sensorOrError(sensorSelector: $sensor) { ... on Sensor { sensorState { ticks(limit: 1) { status timestamp } } } }
+}
 """
 _START: Final = "mutation StartSensor($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename } }"
 _STOP: Final = "mutation StopRunningSensor($id: String!) { stopSensor(id: $id) { __typename } }"
@@ -85,20 +88,32 @@ class DagsterUI:
         return _launched(answer)
 
     def cannot_reexecute(self, run: str, strategy: Strategy) -> bool:
-        """Whether Dagster itself refuses."""
-        answer = self._stack.ask(_REEXECUTE, reexecutionParams={"parentRunId": run, "strategy": strategy})
+        """Whether Dagster itself refuses: by an answer of its own, or by none."""
+        try:
+            answer = self._stack.ask(_REEXECUTE, reexecutionParams={"parentRunId": run, "strategy": strategy})
+        except TransientError:
+            return True
         return bool(answer["__typename"] != "LaunchRunSuccess")
 
     def backfill(
-        self, keys: Sequence[str], tags: Mapping[str, str] | None = None, *, from_failure: bool = False
+        self,
+        keys: Sequence[str],
+        tags: Mapping[str, str] | None = None,
+        *,
+        from_failure: bool = False,
+        at_once: bool = False,
     ) -> str:
-        """Launch a backfill of job `carousel` over chosen partitions; returns its id."""
+        """Launch a backfill of job `carousel` over chosen partitions; returns its id.
+
+        The daemon takes it up within half a minute; `at_once` has the webserver submit the same runs.
+        """
         answer = self._stack.ask(
             _BACKFILL,
             backfillParams={
                 "selector": {"partitionSetName": "carousel_partition_set", "repositorySelector": REPOSITORY},
                 "partitionNames": list(keys),
                 "fromFailure": from_failure,
+                "forceSynchronousSubmission": at_once,
                 "tags": _tags(tags or {}),
             },
         )
@@ -115,12 +130,10 @@ class DagsterUI:
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return str(answer["backfillId"])
 
-    def backfill_runs(self, backfill: str) -> list[dict[str, Any]]:
-        """The runs of a backfill, once all of them exist; none before."""
-        state = self._stack.ask(_BACKFILL_STATE, id=backfill)
-        assert state["status"] not in {"FAILED", "CANCELED"}, state
+    def backfill_runs(self, backfill: str, partitions: int) -> list[dict[str, Any]]:
+        """The runs of a backfill, once there is one for each partition; none before."""
         runs = self.runs({"dagster/backfill": backfill})
-        return runs if len(runs) >= state["numPartitions"] else []
+        return runs if len(runs) >= partitions else []
 
     def terminate(self, runs: Sequence[str], *, forced: bool) -> list[str]:
         """Terminate the selected runs, perhaps with "Force termination immediately"; returns what Dagster says of each."""
@@ -140,6 +153,11 @@ class DagsterUI:
         found = self._stack.ask(_RUNS, filter={"runIds": list(runs)})["results"]
         return {run["id"]: run["status"] for run in found}
 
+    def ends(self, runs: Sequence[str]) -> dict[str, float]:
+        """When runs ended, in seconds of the epoch."""
+        found = self._stack.ask(_RUNS, filter={"runIds": list(runs)})["results"]
+        return {run["id"]: run["endTime"] for run in found}
+
     def switch(self, sensor: str, *, on: bool) -> None:
         """Move a sensor's switch."""
         selector = {**REPOSITORY, "sensorName": sensor}
@@ -148,6 +166,12 @@ class DagsterUI:
             return
         state = self._stack.ask(_SENSOR, sensor=selector)["sensorState"]
         assert self._stack.ask(_STOP, id=state["id"])["__typename"] == "StopSensorMutationResult"
+
+    def last_tick(self, sensor: str) -> dict[str, Any]:
+        """A sensor's newest tick: status, and timestamp in seconds of the epoch."""
+        selector = {**REPOSITORY, "sensorName": sensor}
+        ticks: list[dict[str, Any]] = self._stack.ask(_TICK, sensor=selector)["sensorState"]["ticks"]
+        return ticks[0] if ticks else {"status": "SKIPPED", "timestamp": 0.0}
 
     def wipe(self, assets: Sequence[str]) -> None:
         """Wipe the materializations of whole assets."""

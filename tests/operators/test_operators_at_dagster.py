@@ -1,0 +1,242 @@
+"""What an operator does in the Dagster UI, and what it does to money and messages: `design`, "Operator's view", as assertions.
+
+One real Dagster for all. Every action goes through the GraphQL API with the mutations of the UI; every effect is read where
+it counts: in the ledger's journal and in what Telegram has accepted.
+"""
+
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from .conftest import CAPTURE, RELEASE, RESERVE, SECOND_LIFE, Order, Shop, until
+
+pytestmark = [pytest.mark.xdist_group("operators"), pytest.mark.timeout(7200)]
+HOUSE = {"carousel/second-life": "house"}
+SINGLE = ("re-execute all", "from failure", "launch")
+Begun = Callable[[], list[str]]
+
+
+def begin(shop: Shop, how: str, runs: dict[Order, str]) -> Begun:
+    """Do it for each order whose last run is given; the answer waits for the runs that come of it."""
+    keys = [order.key for order in runs]
+    tags = HOUSE if "for the house" in how else {}
+    if how in SINGLE:
+        acts: dict[str, Callable[[Order], str]] = {
+            "re-execute all": lambda order: shop.ui.reexecute(runs[order], "ALL_STEPS"),
+            "from failure": lambda order: shop.ui.reexecute(runs[order], "FROM_FAILURE"),
+            "launch": lambda order: shop.ui.launch(order.key),
+        }
+        begun = list(shop.each(acts[how], runs).values())
+        return lambda: begun
+    if how.startswith("materialize"):
+        backfill = shop.ui.backfill_assets(keys, tags)
+    else:
+        backfill = shop.ui.backfill(keys, tags, from_failure="from failure" in how, at_once=not shop.patient)
+    return lambda: [run["id"] for run in until(lambda: shop.ui.backfill_runs(backfill, len(keys)), 60 + len(keys))]
+
+
+def rerun(shop: Shop, ways: dict[str, dict[Order, str]]) -> dict[str, set[str]]:
+    """Do everything side by side, then return the statuses of the runs that came of each way."""
+    begun = {how: begin(shop, how, runs) for how, runs in ways.items()}
+    started = {how: runs() for how, runs in begun.items()}
+    statuses = shop.ended(run for runs in started.values() for run in runs)
+    return {how: {statuses[run] for run in runs} for how, runs in started.items()}
+
+
+@pytest.mark.finding("M16")
+def test_before_settlement_a_rerun_goes_on_with_the_same_hold(shop: Shop, times: int) -> None:
+    with shop.sensors_stopped():
+        waiting = shop.failed(*SINGLE, "backfill", "backfill from failure", "materialize", times=times)
+        pictures = {order: shop.pictures(order) for runs in waiting.values() for order in runs}
+        for how, statuses in rerun(shop, waiting).items():
+            assert statuses == {"SUCCESS"}, how
+            shop.settled(f"same hold, {how}", waiting[how], RESERVE, CAPTURE, albums=1)
+        assert {order: shop.pictures(order) for order in pictures} == pictures, "a picture was bought twice"
+
+
+@pytest.mark.finding("C1", "M16")
+def test_after_a_refund_a_single_rerun_is_on_the_house_and_a_backfill_is_not(shop: Shop, times: int) -> None:
+    plain, house = ("backfill", "materialize"), ("backfill for the house", "materialize for the house")
+    refunded = shop.failed(*SINGLE, *plain, *house, times=times)
+    everybody = [order for runs in refunded.values() for order in runs]
+    shop.await_states(everybody, "released")
+    shop.settled("failed and refunded", everybody, RESERVE, RELEASE, albums=0)
+    for how, statuses in rerun(shop, refunded).items():
+        if how in plain:
+            assert statuses == {"FAILURE"}, how
+            shop.settled(f"no second life, {how}", refunded[how], RESERVE, RELEASE, albums=0)
+        else:
+            assert statuses == {"SUCCESS"}, how
+            shop.settled(f"second life, {how}", refunded[how], RESERVE, RELEASE, SECOND_LIFE, CAPTURE, albums=1)
+    p95 = statistics.quantiles(latencies(shop, refunded), n=20, method="inclusive")[-1]
+    shop.counts["p95 from failure to refund, ms"] = round(p95 * 1000)
+    assert p95 <= 60
+
+
+def latencies(shop: Shop, refunded: dict[str, dict[Order, str]]) -> list[float]:
+    """Seconds from the end of each first, failed run to the refund."""
+    runs = {run: order for group in refunded.values() for order, run in group.items()}
+    ends = shop.ui.ends(list(runs))
+    back = "select created_at from ledger.transfer where request_id = %s and kind = 'release' and epoch = 1"
+    return [shop.value(back, order.id).timestamp() - ends[run] for run, order in runs.items()]
+
+
+def test_second_lives_are_capped(shop: Shop, times: int) -> None:
+    failed = shop.failed("capped", times=times)["capped"]
+    shop.await_states(failed, "released")
+    used = shop.value("select count(*) from ledger.second_life_log")
+    shop.sql("select ledger.ops_rule('second_lives_per_day', %s, 'tests', 'no more today')", used)
+    assert rerun(shop, {"re-execute all": failed}) == {"re-execute all": {"FAILURE"}}
+    shop.sql("select ledger.ops_rule('second_lives_per_day', 1000000, 'tests', 'many second lives')")
+    shop.settled("capped", failed, RESERVE, RELEASE, albums=0)
+
+
+@pytest.mark.finding("M16")
+def test_what_was_delivered_is_neither_sent_nor_charged_again(shop: Shop, times: int) -> None:
+    orders = shop.confirmed(times)
+    runs = shop.dispatch(orders)
+    assert set(shop.ended(runs.values()).values()) == {"SUCCESS"}
+    shop.settled("delivered", orders, RESERVE, CAPTURE, albums=1)
+    for how in ("re-execute all", "launch", "backfill for the house", *(["materialize"] if shop.patient else [])):
+        assert rerun(shop, {how: runs}) == {how: {"SUCCESS"}}
+        shop.settled(f"delivered, {how}", orders, RESERVE, CAPTURE, albums=1)
+    assert all(shop.ui.cannot_reexecute(run, "FROM_FAILURE") for run in runs.values())
+    shop.ui.wipe(["images", "rendered_slides", "delivery_receipt"])
+    assert rerun(shop, {"launch": runs}) == {"launch": {"SUCCESS"}}
+    shop.settled("delivered, wiped and launched", orders, RESERVE, CAPTURE, albums=1)
+
+
+@pytest.mark.finding("C2")
+@pytest.mark.parametrize("forced", [False, True], ids=["safe", "forced"])
+def test_a_terminated_run_is_refunded_and_its_rerun_is_on_the_house(shop: Shop, times: int, *, forced: bool) -> None:
+    orders = shop.confirmed(times, slow=True)
+    runs = shop.dispatch(orders)
+    for order in orders:  # as each begins: no more than four run at once, and a slow one does not stay slow
+        until(lambda order=order: shop.state(order) == "running", 60)
+        assert shop.ui.terminate([runs[order]], forced=forced) == ["TerminateRunSuccess"]
+    assert set(shop.ended(runs.values()).values()) == {"CANCELED"}
+    shop.await_states(orders, "released")
+    action = f"terminated {'by force' if forced else 'safely'}"
+    shop.settled(action, orders, RESERVE, RELEASE, albums=0)
+    shop.sql("delete from public.slow")
+    assert rerun(shop, {"re-execute all": runs}) == {"re-execute all": {"SUCCESS"}}
+    shop.settled(f"{action}, re-executed", orders, RESERVE, RELEASE, SECOND_LIFE, CAPTURE, albums=1)
+
+
+def test_a_run_terminated_in_the_queue_is_refunded(shop: Shop, times: int) -> None:
+    busy = shop.confirmed(4, slow=True)
+    before = shop.dispatch(busy)
+    orders = shop.confirmed(times)
+    runs = shop.dispatch(orders)
+    shop.ui.terminate(list(runs.values()), forced=False)
+    shop.sql("delete from public.slow")
+    statuses = shop.ended([*runs.values(), *before.values()])
+    cancelled = [order for order in orders if statuses[runs[order]] == "CANCELED"]
+    assert cancelled
+    shop.await_states(cancelled, "released")
+    shop.settled("terminated in the queue", cancelled, RESERVE, RELEASE, albums=0)
+    shop.settled("undisturbed neighbours", busy, RESERVE, CAPTURE, albums=1)
+
+
+def test_a_deleted_run_is_settled(shop: Shop, times: int) -> None:
+    with shop.sensors_stopped():
+        failed = shop.failed("deleted", times=times)["deleted"]
+        for run in failed.values():
+            shop.ui.delete(run)
+        running = shop.confirmed(times, slow=True)
+        runs = shop.dispatch(running)
+        for order in running:
+            until(lambda order=order: shop.state(order) == "running", 60)
+            shop.ui.delete(runs[order])
+    shop.await_states(failed, "released")
+    shop.settled("failed run deleted", failed, RESERVE, RELEASE, albums=0)
+    # Nobody stops a process whose record is deleted: it finishes, or the lease that it no longer prolongs ends.
+    shop.await_states(running, "delivered", "released", limit_s=240)
+    shop.sql("delete from public.slow")
+    for order in running:
+        delivered = shop.state(order) == "delivered"
+        journal = (RESERVE, CAPTURE if delivered else RELEASE)
+        shop.settled("running run deleted", [order], *journal, albums=int(delivered))
+
+
+@pytest.mark.finding("C3")
+def test_in_doubt_a_rerun_waits_for_the_users_word(shop: Shop, times: int) -> None:
+    orders = shop.confirmed(times)
+    shop.telegram.fault(method="sendMediaGroup", kind="drop", when="after", times=times)
+    runs = shop.dispatch(orders)
+    assert set(shop.ended(runs.values()).values()) == {"FAILURE"}
+    ways = (*SINGLE, "backfill for the house")
+    assert rerun(shop, dict.fromkeys(ways, runs)) == {how: {"SUCCESS"} for how in ways}
+    for order in orders:
+        assert (shop.state(order), shop.journal(order), shop.told(order)) == (
+            "delivery_unknown", [RESERVE], ["ask_user"],
+        )  # fmt: skip
+        assert shop.wallet(order) == (7, 3)
+    assert set(shop.albums(orders).values()) == {1}
+    shop.counts["in doubt, four reruns"] += len(orders)
+    for order in orders:
+        shop.sql("select ledger.user_resolve(%s, true)", order.id)
+
+
+def test_what_failed_before_any_work_is_refunded_and_can_be_remade(shop: Shop, times: int) -> None:
+    orders = shop.confirmed(times)
+    for order in orders:
+        shop.copy_of(order).rename(shop.copy_of(order).with_suffix(".away"))
+    runs = shop.dispatch(orders)
+    assert set(shop.ended(runs.values()).values()) == {"FAILURE"}
+    shop.await_states(orders, "released")
+    shop.settled("failed before any work", orders, RESERVE, RELEASE, albums=0)
+    for order in orders:
+        shop.copy_of(order).with_suffix(".away").rename(shop.copy_of(order))
+    assert rerun(shop, {"from failure": runs}) == {"from failure": {"SUCCESS"}}
+    shop.settled("failed before any work, remade", orders, RESERVE, RELEASE, SECOND_LIFE, CAPTURE, albums=1)
+
+
+def test_with_the_sensors_stopped_the_bot_settles_and_everybody_is_told(shop: Shop, times: int) -> None:
+    with shop.sensors_stopped():
+        failed = shop.failed("swept", times=times)["swept"]
+        assert {shop.state(order) for order in failed} == {"rendered"}
+        with shop.bot():
+            shop.await_states(failed, "released")
+            shop.settled("sensors stopped, swept", failed, RESERVE, RELEASE, albums=0)
+            assert rerun(shop, {"re-execute all": failed}) == {"re-execute all": {"SUCCESS"}}
+            shop.settled("swept, remade", failed, RESERVE, RELEASE, SECOND_LIFE, CAPTURE, albums=1)
+            for order in failed:
+                until(lambda order=order: "it is on us" in said(shop, order), 30, lambda order=order: said(shop, order))
+
+
+def said(shop: Shop, order: Order) -> str:
+    """Everything the bot ever wrote in a chat, deleted messages too."""
+    calls: list[dict[str, Any]] = shop.telegram.call("GET", "/sim/log?limit=100000")["calls"]
+    return "\n".join(
+        call["params"].get("text", "") for call in calls if str(call["params"].get("chat_id")) == str(order.chat)
+    )
+
+
+@pytest.mark.finding("C1")
+def test_with_all_of_dagster_gone_the_bot_refunds(shop: Shop, times: int) -> None:
+    """The last test: what it kills is not started again."""
+    running, queued = shop.confirmed(times, slow=True), shop.confirmed(times)
+    shop.dispatch(running)
+    until(lambda: any(shop.state(order) == "running" for order in running), 60)
+    runs = psutil.Process(shop.stack.processes["code"].pid).children(recursive=True)
+    for process in shop.stack.processes.values():
+        process.kill()
+    assert psutil.wait_procs(runs, 30)[1] == []
+    everybody = [*running, *queued]
+    # The lease of a killed run lasts two minutes, the deadline of what never ran thirty: let them pass.
+    shop.sql(
+        "update ledger.request set lease_until = lease_until - interval '31 minutes', "
+        "deadline = deadline - interval '31 minutes' where id = any (%s)",
+        [order.id for order in everybody],
+    )
+    with shop.bot():
+        shop.await_states(everybody, "released")
+        shop.settled("Dagster gone, swept", everybody, RESERVE, RELEASE, albums=0)
+        for order in everybody:
+            until(
+                lambda order=order: "3 credits are back" in said(shop, order), 30, lambda order=order: said(shop, order)
+            )
