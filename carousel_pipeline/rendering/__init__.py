@@ -12,6 +12,7 @@ from carousel_pipeline.rendering.draw import RenderedSlide, draw_slide, render_s
 from carousel_pipeline.rendering.encode import to_jpeg, to_pdf, to_png
 from carousel_pipeline.rendering.layout import Brand, layout_deck
 from carousel_pipeline.rendering.scene import DeckLayout, LayoutWarning, SlideLayout
+from carousel_pipeline.rendering.shortening import Excess, must_shrink
 from carousel_pipeline.rendering.style import DEFAULT_STYLE, Style, load_style, load_styles
 from carousel_pipeline.requests import Deck, Ratio
 
@@ -19,6 +20,7 @@ __all__ = [
     "DEFAULT_STYLE",
     "Brand",
     "DeckLayout",
+    "Excess",
     "LayoutWarning",
     "RenderedSlide",
     "SlideLayout",
@@ -28,6 +30,7 @@ __all__ = [
     "layout_deck",
     "load_style",
     "load_styles",
+    "must_shrink",
     "render_deck",
     "render_slide",
     "to_jpeg",

@@ -89,11 +89,16 @@ def backdrop(size: tuple[int, int], first: str, second: str) -> Image.Image:
 def _gradient(size: tuple[int, int], first: Rgb, second: Rgb) -> Image.Image:
     """A diagonal gradient, dithered: eight bits would band over a thousand pixels."""
     width, height = size
-    x = np.linspace(0, 0.35, width, dtype=np.float32)[None, :, None]
-    y = np.linspace(0, 0.65, height, dtype=np.float32)[:, None, None]
-    start, end = np.array(first, np.float32), np.array(second, np.float32)
-    noise = np.random.default_rng(1).random((height, width, 1), np.float32)
-    return Image.fromarray((start + (end - start) * (x + y) + noise).clip(0, 255).astype(np.uint8))
+    along = np.linspace(0, 0.65, height, dtype=np.float32)[:, None] + np.linspace(0, 0.35, width, dtype=np.float32)
+    noise = np.random.default_rng(1).random((height, width), np.float32)
+    pixels = np.empty((height, width, 3), np.uint8)
+    shade = np.empty_like(along)
+    for channel, (start, end) in enumerate(zip(first, second, strict=True)):
+        np.multiply(along, np.float32(end - start), out=shade)
+        shade += np.float32(start)
+        shade += noise
+        pixels[..., channel] = np.minimum(shade, np.float32(255), out=shade)
+    return Image.fromarray(pixels)
 
 
 def ground(size: tuple[int, int], first: str, second: str) -> Image.Image:

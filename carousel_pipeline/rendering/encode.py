@@ -19,10 +19,10 @@ _QUALITY = 95
 _DPI = 144.0
 
 
-def to_jpeg(image: Image.Image) -> bytes:
-    """Return a baseline JPEG, quality 95, 4:4:4."""
+def to_jpeg(image: Image.Image, quality: int = _QUALITY) -> bytes:
+    """Return a baseline JPEG, 4:4:4; less than the usual quality 95 is for files with a limit."""
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=_QUALITY, subsampling=0)
+    image.save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()
 
 

@@ -11,7 +11,7 @@ from carousel_pipeline.rendering import bidi
 from carousel_pipeline.rendering.fonts import Shaped, bidi_shape, voice
 from carousel_pipeline.rendering.scene import Box, Shape, TextBox
 from carousel_pipeline.rendering.style import Decor, Furniture, RoleStyle, Style
-from carousel_pipeline.rendering.typeset import Inks, one_line
+from carousel_pipeline.rendering.typeset import OVERHANG, Inks, one_line
 
 _ROW_GAP = 56
 _CHIP_SIDE = 0.85
@@ -143,7 +143,7 @@ def _place_text(row: _Row, item: Furniture, words: str, language: str, logo: flo
     if logo:
         middle = top + tall / 2
         row.logo = (left + side, middle - mark_tall / 2, left + side + mark_wide, middle + mark_tall / 2)
-    baseline = round(top + tall / 2 + size * 0.365)
+    baseline = round(_within(top + tall / 2 + size * 0.365, shaped, size, row.safe))
     if item.chip:
         fill: str = getattr(row.style.colours, item.chip)
         row.shapes.append(Shape("rect", (left, top, left + width, top + tall), fill, radius=tall / 2))
@@ -159,6 +159,13 @@ def _place_text(row: _Row, item: Furniture, words: str, language: str, logo: flo
         one_line(name, shaped, size, left + side + before, baseline, inks, words.strip(), over_picture=over)
     )
     return tall
+
+
+def _within(baseline: float, shaped: Shaped, size: int, safe: Box) -> float:
+    """Return the baseline, moved where stacked marks would reach far out of the safe area."""
+    hang = OVERHANG * size
+    baseline += max(0.0, safe[1] - hang - (baseline - shaped.ink[3] * size))
+    return baseline - max(0.0, baseline - shaped.ink[1] * size - safe[3] - hang)
 
 
 def _fitted(row: _Row, item: Furniture, words: str, language: str) -> Shaped:

@@ -42,6 +42,8 @@ _OUTLIER = 6
 _FEW = 3
 _PARTED_HEADING = 10
 _STRETCH = 0.8
+_CALM_STEPS = 7
+_SHORT_LINE = 0.55
 _COMFORT = 9
 _SMALLEST_PICTURE = 0.15
 _SMALLEST_ROUND = 0.22
@@ -271,7 +273,22 @@ def _best_step(plan: _Plan) -> int:
             low = middle
         else:
             high = middle - 1
-    return low
+    return _calmer(plan, low, whole_words=whole)
+
+
+def _calmer(plan: _Plan, step: int, *, whole_words: bool) -> int:
+    """Return a slightly smaller step where the largest leaves one short line amid a heading's long ones."""
+    if not plan.role.heading.balance or not _jagged(plan, step):
+        return step
+    for smaller in range(step - 1, max(0, step - _CALM_STEPS) - 1, -1):
+        if not _jagged(plan, smaller) and _fits(plan, smaller, whole_words=whole_words):
+            return smaller
+    return step
+
+
+def _jagged(plan: _Plan, step: int) -> bool:
+    widths = [line.width for line in _set(plan, step).heading]
+    return len(widths) > 2 and min(widths[:-1]) < max(widths) * _SHORT_LINE  # noqa: PLR2004  # two lines are no shape
 
 
 def _cut(plan: _Plan, tried: _Set) -> tuple[_Set, list[LayoutWarning]]:

@@ -1,7 +1,7 @@
 """Broken lines to placed glyphs: alignment, bidi order, list markers, highlighter boxes, exact ink. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from carousel_pipeline.rendering import bidi
@@ -16,6 +16,8 @@ _MARK_BOTTOM = 0.25
 _PEN_TOP = 0.44
 _PEN_BOTTOM = 0.1
 _SLACK = 2.0
+OVERHANG = 0.3
+"""How far, in em, ink may reach over its column or row: quotation marks and swashes hang, accents rise over capitals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def _place_line(
     highlight: tuple[float, float, float], *, accented: bool,
 ) -> None:  # fmt: skip
     scaled = size * line.squeeze
+    placed = len(runs)
     at = _start(line, item, size, column)
     if item.marker and line.first:
         gap = 0.36 * size
@@ -173,8 +176,23 @@ def _place_line(
             ink = "accent"
         _place_runs(piece.shaped.runs, at, baseline, scaled, ink, runs, inked)
         at += advance
+    _kept_in(column, size * OVERHANG, runs, extents, inked, len(runs) - placed)
     side, top, bottom = (share * scaled for share in highlight)
     marks.extend((left - side, baseline - top, right + side, baseline + bottom) for left, right in extents)
+
+
+def _kept_in(
+    column: Column, hang: float, runs: list[GlyphRun], extents: list[tuple[float, float]], inked: list[Box], count: int
+) -> None:
+    """Move the last `count` runs, one line, where swashes or stacked marks would reach far out of the column."""
+    if not count:
+        return
+    ink = union(inked[-count:])
+    shift = max(0.0, column.left - hang - ink[0]) or min(0.0, column.left + column.width + hang - ink[2])
+    if shift:
+        runs[-count:] = [replace(run, x=run.x + shift) for run in runs[-count:]]
+        inked[-count:] = [(box[0] + shift, box[1], box[2] + shift, box[3]) for box in inked[-count:]]
+        extents[:] = [(left + shift, right + shift) for left, right in extents]
 
 
 def _visual(line: Line) -> list[tuple[Piece | None, float, Emphasis]]:
