@@ -181,6 +181,26 @@ def test_in_doubt_a_rerun_waits_for_the_users_word(shop: Shop, times: int) -> No
         shop.sql("select ledger.user_resolve(%s, true)", order.id)
 
 
+@pytest.mark.finding("C3")
+def test_a_run_terminated_while_it_sends_is_in_doubt(shop: Shop, times: int) -> None:
+    orders = shop.confirmed(times)
+    shop.telegram.fault(method="sendMediaGroup", kind="delay", delay_s=10, when="before", times=times)
+    runs = shop.dispatch(orders)
+    sending = "select count(*) from ledger.delivery where request_id = %s and state = 'sending'"
+    for order in orders:
+        until(lambda order=order: shop.value(sending, order.id), 60 + 10 * times)
+        shop.ui.terminate([runs[order]], forced=False)
+    assert set(shop.ended(runs.values()).values()) == {"CANCELED"}
+    shop.await_states(orders, "delivery_unknown")
+    assert rerun(shop, {"re-execute all": runs}) == {"re-execute all": {"SUCCESS"}}
+    for order in orders:
+        assert (shop.journal(order), shop.wallet(order), shop.told(order)) == ([RESERVE], (7, 3), ["ask_user"])
+    assert max(shop.albums(orders).values()) <= 1
+    shop.counts["terminated while sending: asked"] += len(orders)
+    for order in orders:
+        shop.sql("select ledger.user_resolve(%s, true)", order.id)
+
+
 def test_what_failed_before_any_work_is_refunded_and_can_be_remade(shop: Shop, times: int) -> None:
     orders = shop.confirmed(times)
     for order in orders:
