@@ -133,6 +133,13 @@ def test_volumes_and_networks_are_those_that_are_used() -> None:
     assert {network for service in SERVICES.values() for network in service.networks} == set(COMPOSE.networks)
 
 
+@pytest.mark.finding("n18")
+def test_everything_of_ours_is_one_image_with_different_commands() -> None:
+    ours = [service for service in SERVICES.values() if service.build]
+    assert len({service.image for service in ours}) == 1
+    assert len({tuple(service.command) for service in ours}) == len(ours)
+
+
 @pytest.mark.finding("n17")
 def test_nothing_reloads_itself() -> None:
     commands = [" ".join(service.command) for service in SERVICES.values()]
