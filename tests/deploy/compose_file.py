@@ -29,6 +29,7 @@ class HealthCheck(Strict):
 class Dependency(Strict):
     condition: Literal["service_healthy", "service_completed_successfully"]
     required: bool = True
+    restart: bool = False
 
 
 class Service(Strict):

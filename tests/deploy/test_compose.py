@@ -125,6 +125,15 @@ def test_a_process_gets_the_keys_that_it_needs_and_the_providers_keys_go_to_two(
         assert name == "keys" or all(volume.endswith(":ro") for volume in keys)
 
 
+def test_who_shares_a_network_starts_again_with_its_owner() -> None:
+    guests = {
+        name: service for name, service in SERVICES.items() if (service.network_mode or "").startswith("service:")
+    }
+    assert list(guests) == ["telegram-gate"]
+    for service in guests.values():
+        assert service.depends_on[str(service.network_mode).removeprefix("service:")].restart
+
+
 def test_volumes_and_networks_are_those_that_are_used() -> None:
     used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.volumes}
     files = {volume for volume in used if volume.startswith("./")}
