@@ -5,7 +5,7 @@ a run. The ledger's fencing token decides: a new claim outdates the old one, and
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -69,10 +69,6 @@ class Claim:
             self.in_doubt(intent.delivery_id, "an earlier attempt ended while sending")
             raise PermanentError("delivery in doubt: an earlier attempt ended while sending, and the user is asked")
         raise FencedError(f"nothing may be sent: {intent.verdict}")
-
-    def delivered(self, delivery_id: int, message_ids: Sequence[int]) -> None:
-        """Store the message ids and charge what was held, in one transaction."""
-        self._ledger.delivered(delivery_id, message_ids)
 
     def rejected(self, delivery_id: int, reason: str) -> None:
         """Record that nothing arrived, for certain."""

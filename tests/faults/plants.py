@@ -1,10 +1,11 @@
 """Bugs to plant in the money path, to see that the harness finds each of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Final
 
 from carousel_pipeline.assets.claim import Claim
+from carousel_pipeline.delivery import WaitAndResend, telegram
 
 
 def _resend() -> None:
@@ -44,18 +45,9 @@ def _believe_everything() -> None:
     Claim.in_doubt = in_doubt  # type: ignore[method-assign]
 
 
-def _no_intent() -> None:
-    """Forget what was sent as soon as the database is away."""
-    delivered = Claim.delivered
-
-    def forgetful(self: Claim, delivery_id: int, message_ids: Sequence[int]) -> None:
-        try:
-            delivered(self, delivery_id, message_ids)
-        except Exception:
-            self._ledger.rejected(delivery_id, "not recorded")
-            raise
-
-    Claim.delivered = forgetful  # type: ignore[method-assign]
+def _impatient() -> None:
+    """Send once more whenever there was no answer, as the predecessor did."""
+    vars(telegram)["read_failure"] = lambda _error: WaitAndResend(0.0, "no answer")
 
 
 PLANTS: Final[MappingProxyType[str, Callable[[], None]]] = MappingProxyType(
@@ -64,6 +56,6 @@ PLANTS: Final[MappingProxyType[str, Callable[[], None]]] = MappingProxyType(
         "refund_in_doubt": _refund_in_doubt,
         "capture_first": _capture_first,
         "believe_everything": _believe_everything,
-        "forgetful": _no_intent,
+        "impatient": _impatient,
     }
 )

@@ -116,6 +116,7 @@ def _kill(server: EmbeddedPostgres) -> None:
     assert postmaster is not None
     os.kill(postmaster, signal.SIGQUIT)
     process.wait(30)
+    server._reap()
 
 
 def _compare(url: str, logs: list[Log]) -> dict[str, Any]:

@@ -132,6 +132,7 @@ class World:
         if self._variant == "hurried":
             self._time_passes()
         if self._variant == "rerun" and self._reruns < 1:
+            self._time_passes()
             self._rerun()
         if self._variant != "swept":
             self._settle()
