@@ -22,10 +22,10 @@ pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get inst
 
 
 class Proxy:
-    """One configuration of `deploy/` in front of an upstream that tells what it was asked."""
+    """One configuration of `carousel_pipeline/containers` in front of an upstream that tells what it was asked."""
 
     def __init__(self, folder: Path, configuration: str, ports: dict[str, int]) -> None:
-        text = (compose_file.ROOT / "deploy" / configuration).read_text(encoding="utf-8")
+        text = (compose_file.ROOT / "carousel_pipeline" / "containers" / configuration).read_text(encoding="utf-8")
         text = re.sub(r"http://(webserver-read-only|webserver):", "http://127.0.0.1:", text)
         text = re.sub(r"(?<=127\.0\.0\.1:)\d+", str(ports["upstream"]), text)
         text = re.sub(r"(?<=listen )\d+", lambda port: f"127.0.0.1:{ports[port[0]]}", text)
