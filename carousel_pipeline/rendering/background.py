@@ -13,7 +13,8 @@ from carousel_pipeline.rendering.scene import PicturePlace
 MAX_PIXELS = 50_000_000
 _DUOTONE_HIGHLIGHT = 0.7
 _CUT = 0.01
-_MOST_GAIN = 2.0
+_MOST_GAIN = 2.5
+_MIDDLE = 128
 
 
 def decode(picture: bytes, size: tuple[int, int]) -> Image.Image:
@@ -75,8 +76,8 @@ def _spread(grey: Image.Image) -> Image.Image:
     low, high = int(np.searchsorted(tones, _CUT)), int(np.searchsorted(tones, 1 - _CUT))
     gain = min(255 / max(1, high - low), _MOST_GAIN)
     half = gain * (high - low) / 2
-    # What does not fill the range stays as light or dark as it was.
-    middle = min(max((low + high) / 2, half), 255 - half)
+    # What does not fill the range comes halfway to a middle grey, so that a dark picture is still seen.
+    middle = min(max((low + high) / 4 + _MIDDLE / 2, half), 255 - half)
     return grey.point([round(min(255.0, max(0.0, middle + (tone - (low + high) / 2) * gain))) for tone in range(256)])
 
 

@@ -204,8 +204,12 @@ def _veil(pixels: Pixels, scrim: ScrimPlace, layout: SlideLayout, inks: dict[int
     length = pixels.shape[axis]
     # Near an edge the veil runs out of the slide; ending short of it would show as a stripe.
     start, end = (-_FAR if start < length * _NEAR else start), (end + _FAR if end > length * (1 - _NEAR) else end)
-    strength = profile(length, start, end, scrim.fade)
-    lay(pixels, found.veil, strength * np.float32(found.opacity), axis)
+    strength = profile(length, start, end, scrim.fade) * np.float32(found.opacity)
+    # Beside a picture that ends, a veil over the whole width would soil the ground.
+    left, top, right, bottom = (max(0, round(value)) for value in layout.picture.box)
+    part = np.ascontiguousarray(pixels[top:bottom, left:right])
+    lay(part, found.veil, strength[top:bottom] if axis == 0 else strength[left:right], axis)
+    pixels[top:bottom, left:right] = part
 
 
 def _card(image: Image.Image, scrim: ScrimPlace, inks: dict[int, Rgb]) -> None:

@@ -22,7 +22,7 @@ from carousel_pipeline.rendering import (
     render_deck,
     render_slide,
 )
-from carousel_pipeline.rendering.background import decode
+from carousel_pipeline.rendering.background import decode, treat
 from carousel_pipeline.rendering.colour import AA, WHITE, contrast, readable
 from carousel_pipeline.rendering.fonts import EMOJI
 from carousel_pipeline.rendering.scrim import MOST, blend, solve, worst_contrast
@@ -150,3 +150,22 @@ def test_pixels_are_the_golden_ones(style: str, language: str, position: int, de
         )
         side.save(tmp_path / "expected_found_difference.png")
         pytest.fail(f"{off.mean():.4%} of the pixels differ; see {tmp_path / 'expected_found_difference.png'}")
+
+
+def test_an_almost_flat_picture_does_not_turn_into_grain() -> None:
+    grain = np.random.default_rng(2).normal(0, 1.5, (300, 300, 3))
+    place = (
+        layout_deck(
+            Deck.model_validate({"language": "en", "slides": [{"role": "cover", "heading": "A"}]}),
+            load_style("swiss"),
+            "4:5",
+        )
+        .slides[0]
+        .picture
+    )
+    assert place.treatment == "mono"
+    for tone in (30, 128, 240):
+        treated = np.asarray(treat(Image.fromarray(np.clip(tone + grain, 0, 255).astype(np.uint8)), place))
+        assert treated.std() < 5
+    ramp = np.repeat(np.linspace(60, 190, 300)[None, :, None], 300, axis=0).repeat(3, axis=2).astype(np.uint8)
+    assert np.ptp(np.asarray(treat(Image.fromarray(ramp), place))) > 245
