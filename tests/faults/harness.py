@@ -20,7 +20,7 @@ import time
 import traceback
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +34,7 @@ from carousel_pipeline.local.postgres import EmbeddedPostgres
 from carousel_pipeline.requests import Options
 from carousel_pipeline.settings import get_settings
 
-from . import checker, gate, hooks, light_dagster, plants
+from . import checker, gate, hooks, light_dagster
 from .plan import DATABASE_KINDS, KILLS, TELEGRAM_KINDS, VARIANTS, Case, Plan
 from .world import PRICE, Place, Story, World
 
@@ -288,6 +288,27 @@ def play(found: list[Place], cases: list[Case]) -> Counts:
     return counts
 
 
+def one(place: Place, case: Case, plant: Callable[[], None] | None = None) -> Result:
+    """Play one case in a process of its own, with a bug planted there if wanted."""
+    fork = multiprocessing.get_context("fork")
+    results = fork.SimpleQueue()
+
+    def work() -> None:
+        if plant is not None:
+            plant()
+        worker = Worker(place)
+        result = worker.run(case)
+        result.wrong += worker.look_over_everything()
+        results.put(result)
+
+    worker = fork.Process(target=work)
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+    result: Result = results.get()
+    return result
+
+
 def _work(place: Place, cases: list[Case], results: Any) -> None:
     try:
         worker = Worker(place)
@@ -303,12 +324,10 @@ def _work(place: Place, cases: list[Case], results: Any) -> None:
 
 
 @contextlib.contextmanager
-def ready(count: int, plant: str | None = None) -> Iterator[list[Place]]:
-    """As `places`, in a temporary folder, with hooks and settings of this process in place, and a planted bug if wanted."""
+def ready(count: int) -> Iterator[list[Place]]:
+    """As `places`, in a temporary folder, with the hooks of this process in place."""
     logging.disable(logging.CRITICAL)
     hooks.install()
-    if plant is not None:
-        plants.PLANTS[plant]()
     memory = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
     parent = memory if memory.is_dir() else None
     with (

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from carousel_pipeline.assets.claim import Claim
 from carousel_pipeline.delivery import WaitAndResend, telegram
@@ -50,12 +50,19 @@ def _impatient() -> None:
     vars(telegram)["read_failure"] = lambda _error: WaitAndResend(0.0, "no answer")
 
 
-PLANTS: Final[MappingProxyType[str, Callable[[], None]]] = MappingProxyType(
+class Bug(NamedTuple):
+    """What to plant, and a case that must find it."""
+
+    plant: Callable[[], None]
+    case: str
+
+
+PLANTS: Final[MappingProxyType[str, Bug]] = MappingProxyType(
     {
-        "resend": _resend,
-        "refund_in_doubt": _refund_in_doubt,
-        "capture_first": _capture_first,
-        "believe_everything": _believe_everything,
-        "impatient": _impatient,
+        "resend": Bug(_resend, "rerun@delivery_receipt.delivery_end#1:killed_before"),
+        "refund_in_doubt": Bug(_refund_in_doubt, "settled@delivery_receipt.sendMediaGroup#1:reset_after"),
+        "capture_first": Bug(_capture_first, "settled@delivery_receipt.sendMediaGroup#1:400"),
+        "believe_everything": Bug(_believe_everything, "settled@delivery_receipt.sendMediaGroup#1:500_before"),
+        "impatient": Bug(_impatient, "settled@delivery_receipt.sendMediaGroup#1:reset_after"),
     }
 )
