@@ -4,6 +4,7 @@ Only the bot is missing, unless a test starts it. `--operators N` repeats every 
 """
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -266,6 +267,12 @@ class Shop:
         finally:
             process.terminate()
             process.wait(30)
+
+    def command(self, *arguments: str) -> Any:
+        """What `carousel` prints as JSON."""
+        line = [str(Path(sys.executable).with_name("carousel")), *arguments]
+        done = subprocess.run(line, env=self.stack.environment, capture_output=True, timeout=60, check=True)
+        return json.loads(done.stdout)
 
     def _commands(self) -> list[Any]:
         calls = self.telegram.call("GET", "/sim/log?limit=100000")["calls"]
