@@ -68,6 +68,7 @@ def demo(
 )
 @click.option("--handle", default="", help="Shown on the slides, for example @name.")
 @click.option("--accent", help="Accent colour of a brand, #rrggbb.")
+@click.option("--logo", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A brand's logo.")
 @click.option("--watch", is_flag=True, help="Draw again whenever the deck or the style file changes; Ctrl-C ends it.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("carousel-out"), show_default=True
@@ -79,6 +80,7 @@ def render(
     background: Path | None,
     handle: str,
     accent: str | None,
+    logo: Path | None,
     out: Path,
     *,
     watch: bool,
@@ -86,7 +88,7 @@ def render(
     """Draw a deck from a JSON file: typography alone, for designers."""
     from carousel_pipeline.rendering.command import render as draw
 
-    draw(deck, style, ratio, background, out, handle=handle, accent=accent, watch=watch, say=click.echo)
+    draw(deck, style, ratio, background, out, handle=handle, accent=accent, logo=logo, watch=watch, say=click.echo)
 
 
 @carousel.command()
