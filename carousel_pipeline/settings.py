@@ -13,7 +13,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carousel_pipeline.errors import ConfigurationError
 
-_PLACEHOLDERS = ("changeme", "change-me", "change_me", "password", "secret", "example", "your-", "placeholder", "xxxxxxxx")
+_PLACEHOLDERS = (
+    "changeme",
+    "change-me",
+    "change_me",
+    "password",
+    "secret",
+    "example",
+    "your-",
+    "placeholder",
+    "xxxxxxxx",
+)
 _MIN_SECRET = 16
 
 
