@@ -24,14 +24,14 @@ def _put_off_rebuilds() -> None:
         return None
 
     # Only while aiogram is being imported; every other model in the process keeps pydantic's own method.
-    BaseModel.model_rebuild = classmethod(later)  # type: ignore[method-assign,assignment]
+    BaseModel.model_rebuild = classmethod(later)  # type: ignore[method-assign,assignment]  # put back below
     try:
         import aiogram  # noqa: PLC0415 (the point is to import it here, under the patch)
-        from aiogram import types  # noqa: PLC0415
-        from aiogram.client.default import Default  # noqa: PLC0415
-        from aiogram.methods.base import Response, TelegramMethod  # noqa: PLC0415
+        from aiogram import types  # noqa: PLC0415 - imported under the postponed rebuild
+        from aiogram.client.default import Default  # noqa: PLC0415 - as above
+        from aiogram.methods.base import Response, TelegramMethod  # noqa: PLC0415 - as above
     finally:
-        BaseModel.model_rebuild = stock  # type: ignore[method-assign]
+        BaseModel.model_rebuild = stock  # type: ignore[method-assign]  # as it was
 
     names = {name: getattr(types, name) for name in types.__all__}
     names |= {"List": list, "Optional": Optional, "Union": Union, "Literal": Literal, "Default": Default}
@@ -50,7 +50,7 @@ def _put_off_rebuilds() -> None:
         return result
 
     for base in (aiogram.types.TelegramObject, TelegramMethod, Response):
-        base.model_rebuild = classmethod(rebuild)  # type: ignore[method-assign,assignment]
+        base.model_rebuild = classmethod(rebuild)  # type: ignore[method-assign,assignment]  # the point of it
 
 
 def build(models: Iterable[type[BaseModel]]) -> None:

@@ -125,7 +125,7 @@ class _Reader:
     def read(self, chunk: list[str], *, first: bool, last: bool) -> Iterator[Block]:
         """Yield the blocks of lines that no empty line parts."""
         lines = [_QUOTE.sub("", line) for line in chunk]
-        if len(lines) == 2 and _UNDERLINE.fullmatch(lines[1]):  # noqa: PLR2004 - a title and its underline
+        if len(lines) == 2 and _UNDERLINE.fullmatch(lines[1]):
             yield Block("heading", self._tidy(lines[0]))
             return
         lines = [line for line in lines if not _RULE.match(line) and not _TABLE_RULE.match(line)]

@@ -180,7 +180,7 @@ def detect(text: str) -> str:
     if not shares[script]:
         return UNDETERMINED
     rivals = [language for language in languages().values() if language.script == script]
-    if len(rivals) < 2:  # noqa: PLR2004 - nothing to tell apart
+    if len(rivals) < 2:
         return _SCRIPTS[script]
     words = [word.lower() for word in _WORD.findall(sample)]
     scores = {rival.code: _evidence(rival, words, sample.lower()) for rival in rivals}

@@ -154,7 +154,7 @@ def _items(title: str | None, parts: list[_Part], language: Language) -> Outline
     places = [number for number, part in enumerate(parts) if part.kind == "item"]
     headings = sum(part.kind == "heading" for part in parts)
     share = sum(len(parts[place].text) for place in places) / max(1, sum(len(part.text) for part in parts))
-    if len(places) < _FEW_ITEMS or headings > 1 or (share < 0.35 and not _explained(places)):  # noqa: PLR2004 - a third is a list
+    if len(places) < _FEW_ITEMS or headings > 1 or (share < 0.35 and not _explained(places)):
         return None
     ideas: list[Idea] = []
     for place, following in zip(places, [*places[1:], None], strict=True):
@@ -220,7 +220,7 @@ def _prose(title: str | None, parts: list[_Part], language: Language, wish: Stru
     structure = wish if wish and sum(_suits(s, language, wish) for s in said) >= _FEW_PAIRS else _told(said, language)
     close: tuple[Sentence, ...] = ()
     # A short text cannot spare its last sentence.
-    if len(said) > 4 and parts[-1].kind == "paragraph" and _last_word(said[-1], language, structure):  # noqa: PLR2004
+    if len(said) > 4 and parts[-1].kind == "paragraph" and _last_word(said[-1], language, structure):
         close = (said[-1],)
         parts[-1].sentences = parts[-1].sentences[:-1]
     ideas: list[Idea] = []
@@ -252,9 +252,9 @@ def _lead_in(ideas: list[Idea]) -> Idea:
 
 def _last_word(said: Sentence, language: Language, structure: Structure) -> bool:
     """Return whether the last sentence can be the last slide: it asks, concludes, or ends a story."""
-    if weight_of(said.text) > 16:  # noqa: PLR2004 - too long for a heading
+    if weight_of(said.text) > 16:
         return False
-    ends = structure == "story" and not language.leans_back(said.text) and weight_of(said.text) > 3  # noqa: PLR2004 - "The end."
+    ends = structure == "story" and not language.leans_back(said.text) and weight_of(said.text) > 3
     return ends or said.text.rstrip('»"”)').endswith("?") or language.hears("conclusion", said.text)
 
 
@@ -263,15 +263,15 @@ def _told(said: list[Sentence], language: Language) -> Structure:
     share = {cue: sum(language.hears(cue, s.text) for s in said) / len(said) for cue in ("story", "problem", "proof")}
     before = any(language.hears("before", s.text) for s in said[: len(said) // 2 + 1])
     after = any(language.hears("after", s.text) for s in said[len(said) // 2 :])
-    if share["story"] > 0.34:  # noqa: PLR2004 - every third sentence speaks of its teller
+    if share["story"] > 0.34:
         return "story"
     if before and after and share["problem"] > 0:
         return "before_after"
-    if share["problem"] > 0.12 and share["proof"] > 0.12:  # noqa: PLR2004 - every eighth
+    if share["problem"] > 0.12 and share["proof"] > 0.12:
         return "problem_proof"
-    if sum(s.counted for s in said) / len(said) > 0.4:  # noqa: PLR2004 - a text of figures
+    if sum(s.counted for s in said) / len(said) > 0.4:
         return "case"
-    return "story" if share["story"] > 0.2 else "list"  # noqa: PLR2004 - every fifth
+    return "story" if share["story"] > 0.2 else "list"
 
 
 def fit(ideas: Sequence[Idea], slots: int) -> list[Idea]:

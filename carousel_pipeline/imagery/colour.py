@@ -50,14 +50,14 @@ def hex_to_oklab(colour: str) -> Floats:
 def srgb_to_oklab(srgb: Floats) -> Floats:
     """Return OKLab for sRGB 0..255 of shape (..., 3)."""
     unit = srgb / np.float32(255)
-    linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4).astype(np.float32)  # noqa: PLR2004 - the sRGB curve
+    linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4).astype(np.float32)
     return np.asarray(np.cbrt(linear @ _TO_LMS.T) @ _TO_LAB.T, dtype=np.float32)
 
 
 def oklab_to_srgb(lab: Floats) -> Floats:
     """Return sRGB 0..255, clipped to the gamut, for OKLab of shape (..., 3)."""
     linear = np.clip((lab @ _FROM_LAB.T) ** 3 @ _FROM_LMS.T, 0, 1)
-    unit = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** np.float32(1 / 2.4) - 0.055)  # noqa: PLR2004 - the sRGB curve
+    unit = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** np.float32(1 / 2.4) - 0.055)
     return np.asarray(unit * np.float32(255), dtype=np.float32)
 
 

@@ -206,10 +206,10 @@ def _stamp(scene: Scene, canvas: Floats, random: np.random.Generator, at: tuple[
     patch = canvas[first : max(first, round(top + cell)), before : round(left + cell)]
     y = ((np.arange(patch.shape[0], dtype=np.float32) + np.float32(first - top + 0.5)) / np.float32(cell))[:, None]
     x = ((np.arange(patch.shape[1], dtype=np.float32) + 0.5) / np.float32(cell))[None, :]
-    flips = random.random(2) < 0.5  # noqa: PLR2004 - a fair coin
+    flips = random.random(2) < 0.5
     x, y = (1 - x if flips[0] else x), (1 - y if flips[1] else y)
     order = random.permutation(len(scene.palette.pure))
-    if random.random() < 0.45:  # noqa: PLR2004 - a little under half of the cells carry a field of their own
+    if random.random() < 0.45:
         patch[:] = oklab_to_srgb(mix(scene.palette.ground, scene.palette.tint(int(random.integers(4))), 0.5))
     colour = mix(scene.palette.pure[int(order[0])], scene.palette.ground, 0.06)
     distance = _SHAPES[int(random.integers(len(_SHAPES)))](x, y)

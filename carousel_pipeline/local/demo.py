@@ -169,7 +169,7 @@ def demo(
 async def _at_running_stack(home: Path, play: Player) -> None:
     deadline = time.monotonic() + _STACK_S
     # The state of another process: there is nothing here to wait for but time.
-    while (running := find_running(home)) and not running.ready and time.monotonic() < deadline:  # noqa: ASYNC110
+    while (running := find_running(home)) and not running.ready and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's file can only be polled
         await asyncio.sleep(_POLL_S)
     if running is None or not running.ready:
         raise DemoError(f"the stack on {home} does not get ready: look at the terminal of its `carousel up`")

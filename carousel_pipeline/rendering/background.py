@@ -53,7 +53,7 @@ def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     scale = max(size[0] / image.width, size[1] / image.height)
     width, height = size[0] / scale, size[1] / scale
     left, top = (image.width - width) / 2, (image.height - height) / 2
-    if abs(scale - 1) < 0.002:  # noqa: PLR2004  # a crop without resampling stays sharp and costs nothing
+    if abs(scale - 1) < 0.002:  # a crop without resampling stays sharp and costs nothing
         corner = round(left), round(top)
         return image.crop((*corner, corner[0] + size[0], corner[1] + size[1]))
     return image.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height), reducing_gap=2.0)

@@ -65,15 +65,15 @@ class Findings:
 def nasty_text(pick: random.Random, most: int) -> str:
     """Return a string of at most `most` characters."""
     kind = pick.random()
-    if kind < 0.35:  # noqa: PLR2004  # shares of the three kinds
+    if kind < 0.35:  # shares of the three kinds
         low, high = pick.choice(_RANGES)
         return "".join(
-            chr(pick.randint(low, high)) if pick.random() > 0.15 else " "  # noqa: PLR2004  # one in seven is a space
+            chr(pick.randint(low, high)) if pick.random() > 0.15 else " "  # one in seven is a space
             for _ in range(pick.randint(1, most))
         )
-    if kind < 0.7:  # noqa: PLR2004  # as above
+    if kind < 0.7:  # as above
         letters = (chr(pick.randint(*pick.choice(_RANGES))) for _ in range(pick.randint(1, most)))
-        return "".join(letter if pick.random() > 0.25 else pick.choice(" \n-*=") for letter in letters)  # noqa: PLR2004
+        return "".join(letter if pick.random() > 0.25 else pick.choice(" \n-*=") for letter in letters)
     return (pick.choice(_BOMBS) * most)[: pick.randint(1, most)]
 
 

@@ -288,7 +288,7 @@ def _calmer(plan: _Plan, step: int, *, whole_words: bool) -> int:
 
 def _jagged(plan: _Plan, step: int) -> bool:
     widths = [line.width for line in _set(plan, step).heading]
-    return len(widths) > 2 and min(widths[:-1]) < max(widths) * _SHORT_LINE  # noqa: PLR2004  # two lines are no shape
+    return len(widths) > 2 and min(widths[:-1]) < max(widths) * _SHORT_LINE  # two lines are no shape
 
 
 def _cut(plan: _Plan, tried: _Set) -> tuple[_Set, list[LayoutWarning]]:

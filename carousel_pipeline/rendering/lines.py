@@ -210,7 +210,7 @@ def _greedy(units: Sequence[Unit], measure: float) -> list[list[Unit]]:
 def _balanced(units: Sequence[Unit], measure: float, greedy: list[list[Unit]]) -> list[list[Unit]]:
     """Return the narrowest setting with as many lines as the greedy one."""
     count = len(greedy)
-    if count < 2:  # noqa: PLR2004  # one line is balanced
+    if count < 2:  # one line is balanced
         return greedy
     low, high = max(measure * 0.4, *(unit.width for unit in units)), measure
     for _ in range(10):
@@ -224,7 +224,9 @@ def _balanced(units: Sequence[Unit], measure: float, greedy: list[list[Unit]]) -
 
 def _without_widow(lines: list[list[Unit]], measure: float) -> list[list[Unit]]:
     """Give a short last word company from the line above."""
-    if len(lines) > 1 and len(lines[-1]) == 1 and len(lines[-2]) > 2 and lines[-1][0].width < measure * _WIDOW:  # noqa: PLR2004  # a line of two words would become a widow itself
+    if (
+        len(lines) > 1 and len(lines[-1]) == 1 and len(lines[-2]) > 2 and lines[-1][0].width < measure * _WIDOW
+    ):  # a line of two words would become a widow itself
         joined = [lines[-2][-1], *lines[-1]]
         if joined[0].space and _width(joined) <= measure:
             return [*lines[:-2], lines[-2][:-1], joined]

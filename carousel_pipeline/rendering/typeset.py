@@ -165,7 +165,7 @@ def _place_line(
             continue
         advance = piece.shaped.advance * scaled
         if Emphasis.MARK in piece.emphasis:
-            if extents and abs(extents[-1][1] - at) < 0.01:  # noqa: PLR2004  # touching, but for rounding
+            if extents and abs(extents[-1][1] - at) < 0.01:  # touching, but for rounding
                 extents[-1] = (extents[-1][0], at + advance)
             else:
                 extents.append((at, at + advance))

@@ -68,7 +68,7 @@ class Fault:
 
     def refusal(self) -> RefusedError:
         """Return what kind `error` answers."""
-        if self.code == 429:  # noqa: PLR2004 -- Too Many Requests
+        if self.code == 429:
             refusal = too_many_requests(self.retry_after)
             return RefusedError(429, self.description or refusal.description, retry_after=self.retry_after)
         return RefusedError(self.code, self.description or _WORDS.get(self.code, "Internal Server Error"))
