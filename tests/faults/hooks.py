@@ -97,7 +97,7 @@ def install() -> None:
     # Neither the certificates of the world nor aiogram's pause for TLS connections mean anything here; together 0.3 s an album.
     context = ssl.create_default_context()
     ssl.create_default_context = lambda **_: context
-    AiohttpSession.close = _close  # type: ignore[method-assign]
+    AiohttpSession.close = _close  # type: ignore[method-assign]  # the fault itself
 
 
 async def _close(self: AiohttpSession) -> None:
@@ -162,7 +162,7 @@ def _hook_telegram() -> None:
         _after(kind)
         return answer
 
-    AiohttpSession.make_request = hooked  # type: ignore[method-assign]
+    AiohttpSession.make_request = hooked  # type: ignore[method-assign]  # the fault itself
 
 
 @cache

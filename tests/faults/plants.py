@@ -16,12 +16,12 @@ def _resend() -> None:
         assert intent.delivery_id is not None
         return intent.delivery_id
 
-    Claim.begin_delivery = begin_delivery  # type: ignore[method-assign]
+    Claim.begin_delivery = begin_delivery  # type: ignore[method-assign]  # the fault itself
 
 
 def _refund_in_doubt() -> None:
     """Take a lost answer for a refusal."""
-    Claim.in_doubt = Claim.rejected  # type: ignore[method-assign]
+    Claim.in_doubt = Claim.rejected  # type: ignore[method-assign]  # the fault itself
 
 
 def _capture_first() -> None:
@@ -33,7 +33,7 @@ def _capture_first() -> None:
         self._ledger.delivered(delivery_id, [])
         return delivery_id
 
-    Claim.begin_delivery = begin_delivery  # type: ignore[method-assign]
+    Claim.begin_delivery = begin_delivery  # type: ignore[method-assign]  # the fault itself
 
 
 def _believe_everything() -> None:
@@ -42,7 +42,7 @@ def _believe_everything() -> None:
     def in_doubt(self: Claim, delivery_id: int, reason: str) -> None:  # noqa: ARG001 - as Claim's
         self._ledger.delivered(delivery_id, [])
 
-    Claim.in_doubt = in_doubt  # type: ignore[method-assign]
+    Claim.in_doubt = in_doubt  # type: ignore[method-assign]  # the fault itself
 
 
 def _impatient() -> None:
