@@ -70,4 +70,4 @@ def test_the_workspace_names_the_location_that_sensors_are_known_by(monkeypatch:
     monkeypatch.setenv("CAROUSEL_CODE_SERVER_HOST", "code.example")
     monkeypatch.setenv("CAROUSEL_CODE_SERVER_PORT", "4266")
     (origin,) = WorkspaceFileTarget([str(resource("workspace.yaml"))]).create_origins()
-    assert (origin.location_name, origin.host, origin.port) == ("carousel_pipeline", "code.example", 4266)  # type: ignore[attr-defined]
+    assert (origin.location_name, origin.host, origin.port) == ("carousel_pipeline", "code.example", 4266)  # type: ignore[attr-defined]  # a gRPC origin
