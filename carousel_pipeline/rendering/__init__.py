@@ -7,6 +7,7 @@ Styles and fonts load once per process, on first use. Everything here may be cal
 
 from collections.abc import Sequence
 
+from carousel_pipeline.rendering.budgets import Budget, budgets
 from carousel_pipeline.rendering.canvas import canvas
 from carousel_pipeline.rendering.draw import RenderedSlide, draw_slide, render_slide
 from carousel_pipeline.rendering.encode import to_jpeg, to_pdf, to_png
@@ -19,12 +20,14 @@ from carousel_pipeline.requests import Deck, Ratio
 __all__ = [
     "DEFAULT_STYLE",
     "Brand",
+    "Budget",
     "DeckLayout",
     "Excess",
     "LayoutWarning",
     "RenderedSlide",
     "SlideLayout",
     "Style",
+    "budgets",
     "canvas",
     "draw_slide",
     "layout_deck",

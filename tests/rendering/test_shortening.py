@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from carousel_pipeline.rendering import layout_deck, load_style, load_styles, must_shrink
+from carousel_pipeline.rendering import budgets, layout_deck, load_style, load_styles, must_shrink
 from carousel_pipeline.requests import Deck, Ratio
 
 _WORDS = {
@@ -45,3 +45,28 @@ def test_shrinking_by_that_many_is_enough(
         for warning in warnings
         if warning.kind == "truncated"
     ]
+
+
+@pytest.mark.parametrize(("language", "ratio"), [("ru", "4:5"), ("en", "16:9"), ("zh", "9:16"), ("ru", "1:1")])
+def test_copy_within_its_budget_is_set_comfortably(language: str, ratio: Ratio, make_deck: Callable[..., Deck]) -> None:
+    words = _WORDS[language].replace("*", "") * 20
+    for style in load_styles().values():
+        found = budgets(style, ratio, language)
+        deck = make_deck(
+            [(words[: found[role].heading], words[: found[role].body]) for role in ("cover", "body", "last")],
+            language,
+        )
+        layout = layout_deck(deck, style, ratio)
+        assert not layout.warnings, style.id
+        for slide, copy in zip(layout.slides, deck.slides, strict=True):
+            heading = next(text for text in slide.texts if text.name == "heading")
+            assert found[copy.role].heading >= 6
+            assert found[copy.role].body >= 20
+            assert heading.size > style.role(copy.role).heading.smallest, (style.id, copy.role)
+
+
+def test_wide_faces_and_small_boxes_take_less() -> None:
+    paper = load_style("paper")
+    assert budgets(paper, "1:1", "ru")["body"].body < budgets(paper, "9:16", "ru")["body"].body
+    assert budgets(paper, "4:5", "zh")["body"].body < budgets(paper, "4:5", "en")["body"].body
+    assert budgets(paper, "4:5") is budgets(load_style("paper"), "4:5")
