@@ -25,6 +25,8 @@ class Slide(BaseModel):
         body: the same markup plus `- ` and `1. ` list lines; may be empty; at most 700 characters.
         alt: what a person who cannot see the slide should hear.
         picture: brief for the painter, without any wish for letters in the picture.
+        sentences: the source's sentences that the slide rests on, word for word; empty where it only asks or invites.
+        unsourced: figures and claims of the slide, word for word, that the source does not have; shown before anybody pays.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -34,6 +36,8 @@ class Slide(BaseModel):
     body: Annotated[str, Field(max_length=700)] = ""
     alt: Annotated[str, Field(max_length=1000)] = ""
     picture: Annotated[str, Field(max_length=600)] = ""
+    sentences: Annotated[tuple[Annotated[str, Field(max_length=400)], ...], Field(max_length=6)] = ()
+    unsourced: Annotated[tuple[Annotated[str, Field(max_length=300)], ...], Field(max_length=10)] = ()
 
 
 class Deck(BaseModel):

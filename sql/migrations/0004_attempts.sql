@@ -141,7 +141,8 @@ revoke all on carousel.attempt, carousel.provider_state from public;
 revoke all on function carousel.unknown_cost(), carousel.failures_to_open(), carousel.probe_lease(),
   carousel.begin_attempt(uuid, text, text, int, text, text, int, numeric),
   carousel.end_attempt(bigint, text, bigint, bigint, int, numeric, text, text, text, interval) from public;
-grant select on carousel.attempt to led_pipeline, led_ops;
+grant usage on schema carousel to led_analyst;
+grant select on carousel.attempt to led_pipeline, led_ops, led_analyst;
 grant select on carousel.provider_state to led_bot, led_pipeline, led_ops;
 grant execute on function
   carousel.begin_attempt(uuid, text, text, int, text, text, int, numeric),
