@@ -42,7 +42,6 @@ def copy(
         writer = providers.writer()
         written = asyncio.run(writer.write(Brief(source=source, options=request.options)))
         deck = written.deck
-        records.outline_ready(request.id, deck, price_of(deck))
     wanted = request.options.slides
     yield dg.MaterializeResult(
         value=deck,
@@ -71,3 +70,6 @@ def copy(
             )
         ],
     )
+    # After the value is stored: a process killed in between left an outline that people confirmed and no run could find.
+    with dagster_errors(context), database.session() as session:
+        RequestRecords(session).outline_ready(request.id, deck, price_of(deck))

@@ -196,6 +196,20 @@ def test_pictures_that_the_model_refuses_are_stood_in_for_and_not_charged(pipeli
     assert (delivered["charged"], delivered["returned"]) == (0, 3)
 
 
+def test_an_outline_is_shown_only_once_it_is_stored(pipeline: Pipeline) -> None:
+    request_id = pipeline.open()
+    in_the_way = pipeline.artifacts / "requests" / str(request_id)
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_bytes(b"a file where the folder should be")
+    assert not pipeline.run("outline", request_id).success
+    phase = pipeline.bot.execute("select phase from carousel.request where id = %s", [request_id]).fetchone()
+    assert phase == {"phase": "drafting"}
+    in_the_way.unlink()
+    assert pipeline.run("outline", request_id).success
+    phase = pipeline.bot.execute("select phase from carousel.request where id = %s", [request_id]).fetchone()
+    assert phase == {"phase": "outlined"}
+
+
 @pytest.mark.finding("M22")
 @pytest.mark.parametrize("key", ["made-up", "00000000-0000-0000-0000-000000000000"])
 def test_a_partition_that_is_no_request_fails_in_words_and_does_nothing(pipeline: Pipeline, key: str) -> None:
