@@ -35,7 +35,7 @@ from carousel_pipeline.requests import Options
 from carousel_pipeline.settings import get_settings
 
 from . import checker, gate, hooks, light_dagster
-from .plan import DATABASE_KINDS, KILLS, TELEGRAM_KINDS, VARIANTS, Case, Plan
+from .plan import DATABASE_KINDS, TELEGRAM_KINDS, VARIANTS, Case, Plan
 from .world import PRICE, Place, Story, World
 
 TOKEN: Final = "4242:AAF3jQ9dTn0xZkLw2pVbR7sYcHuEoMi4GqA"
@@ -156,7 +156,7 @@ class Worker:
 
     def _live(self, case: Case, story: Story, plan: Plan) -> bool:
         """Let a child play until it ends or is killed; False when it ended by itself. Who cannot be killed needs no child."""
-        if not case.more and case.kind not in KILLS:
+        if not case.deadly:
             with tempfile.TemporaryFile() as lines:
                 World(self._place, case, story, plan, lines.fileno()).play()
                 lines.seek(0)
@@ -218,7 +218,7 @@ def places(count: int, folder: Path) -> Iterator[list[Place]]:
             migrate(url)
             telegram = stack.enter_context(_telegram(folder / f"telegram_{number}"))
             artifacts = (folder / f"artifacts_{number}").as_uri()
-            found.append(Place(url, url.replace(f":{address.port}/", f":{gate_port}/"), telegram, artifacts))
+            found.append(Place(url.replace(f":{address.port}/", f":{gate_port}/"), telegram, artifacts))
         yield found
 
 
@@ -258,6 +258,7 @@ def path_of(place: Place) -> list[str]:
     """Return the points of a request that meets no fault, in order."""
     result = Worker(place).run(Case(VARIANTS[0]))
     assert result.wrong == [], result
+    assert result.answers == 0, "without a fault nobody is asked"
     assert any(point.endswith(".sendMediaGroup") for point in result.points), "the path ends before the album"
     return result.points
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from mmap import mmap
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, get_args
 
 VARIANTS: Final = ("settled", "swept", "rerun", "hurried")
 HTTP: Final = "sendMediaGroup"
@@ -45,6 +45,7 @@ _CASE: Final = re.compile(r"(\w+)@(?:(clean)|([\w.]+)#(\d+):(\w+))((?:\+\d+\.\d+
 _STATE: Final = struct.Struct("iii")
 
 Family = Literal["database", "telegram"]
+FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 
 
 def kinds(family: Family) -> tuple[str, ...]:
@@ -73,6 +74,13 @@ class Case:
     def __str__(self) -> str:
         first = f"{self.point}#{self.nth}:{self.kind}" if self.point else "clean"
         return f"{self.variant}@{first}" + "".join(f"+{offset}.{pick}" for offset, pick in self.more)
+
+    @property
+    def deadly(self) -> bool:
+        """Whether a process may be killed in it."""
+        return self.kind in KILLS or any(
+            kinds(family)[pick % len(kinds(family))] in KILLS for _, pick in self.more for family in FAMILIES
+        )
 
     @classmethod
     def parse(cls, text: str) -> Self:

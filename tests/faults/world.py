@@ -28,7 +28,7 @@ from carousel_pipeline.sensors.settlement import settle
 
 from . import hooks
 from .light_dagster import DECK, Run, Runs, Workshop, failures
-from .plan import GATE_KINDS, Case, Plan
+from .plan import Case, Plan
 
 PRICE: Final = len(DECK.slides)
 _TURNS: Final = 14
@@ -49,10 +49,9 @@ select r.phase, l.state, exists (select 1 from ledger.outbox where done_at is nu
 
 @dataclass(frozen=True)
 class Place:
-    """Where a case happens: addresses for the processes under test (through the gate) and for whoever looks on."""
+    """Where a case happens; the database is reached through the gate."""
 
     database_url: str
-    gate_url: str
     telegram_url: str
     artifacts_url: str
 
@@ -89,8 +88,7 @@ class World:
     """The processes of one life; after a kill the next life begins where the database and Dagster's runs are."""
 
     def __init__(self, place: Place, case: Case, story: Story, plan: Plan, report: int) -> None:
-        # The gate costs a tenth of a case: only those who may need it pay.
-        self._url = place.gate_url if case.more or case.kind in GATE_KINDS else place.database_url
+        self._url = place.database_url
         self._variant = case.variant
         self._chat = story.chat
         self._request = story.request
