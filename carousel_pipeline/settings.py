@@ -54,16 +54,27 @@ class Settings(BaseSettings):
 
     artifacts_url: str | None = None
     s3_endpoint_url: str | None = None
+    aws_region: str | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
 
     carousel_home: Path = Field(default_factory=lambda: Path.home() / ".carousel")
     carousel_allow_demo_providers: bool = False
 
     @model_validator(mode="after")
     def _secrets_are_real(self) -> Self:
-        for name in ("telegram_bot_token", "telegram_webhook_secret", "anthropic_api_key", "gemini_api_key"):
+        for name in (
+            "telegram_bot_token",
+            "telegram_webhook_secret",
+            "anthropic_api_key",
+            "gemini_api_key",
+            "aws_secret_access_key",
+        ):
             secret: SecretStr | None = getattr(self, name)
             if secret is not None:
                 _refuse_weak(name.upper(), secret.get_secret_value())
+        if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
+            raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: set both or none")
         if self.telegram_webhook_url and self.telegram_webhook_secret is None:
             raise ValueError("TELEGRAM_WEBHOOK_SECRET is needed with TELEGRAM_WEBHOOK_URL")
         return self

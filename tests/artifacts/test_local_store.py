@@ -20,7 +20,7 @@ def test_bytes_come_back_as_they_went(store: LocalStore) -> None:
     store.put(key, data, content_type="application/octet-stream")
     store.put(key, data, content_type="application/octet-stream")
     assert store.get(key) == data
-    assert list(store.keys("objects/")) == [key]
+    assert [item.key for item in store.listing("objects/")] == [key]
     store.delete(key)
     store.delete(key)
     assert not store.exists(key)
