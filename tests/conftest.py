@@ -5,6 +5,7 @@ asks for `database_url` gets a copy of it that nobody else sees.
 """
 
 import itertools
+import logging
 import os
 import secrets
 import shutil
@@ -82,6 +83,19 @@ def _template(postgres: EmbeddedPostgres) -> str:
     ensure_database(postgres.url("template_carousel"))
     migrate(postgres.url("template_carousel"))
     return "template_carousel"
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of a server that speaks S3, empty at first; a test makes a bucket of its own."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 @pytest.fixture
