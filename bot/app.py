@@ -56,7 +56,7 @@ from bot.texts import DEFAULT_LOCALE, LOCALES, locale_of, texts
 from bot.throttle import Limiter
 from carousel_pipeline.artifacts import open_store
 from carousel_pipeline.database import async_pool
-from carousel_pipeline.errors import ConfigurationError
+from carousel_pipeline.errors import ConfigurationError, TransientError
 from carousel_pipeline.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -176,7 +176,13 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         board = Board(store, stage, sender)
         collector = Collector(bot.id, store, stage, storage, styles, pace.pause_s)
         notices = Notices(store, stage, styles, demo=demo)
-        file_sender = FileSender(bot, store, open_store(artifacts_url))
+        artifacts = open_store(artifacts_url)
+        try:
+            await asyncio.to_thread(artifacts.check)
+        except TransientError as error:
+            # Files are one button of many: the bot works without, and with them once the storage answers.
+            _log.warning("%s", error)
+        file_sender = FileSender(bot, store, artifacts)
         dispatcher = _dispatcher(store, storage, AdvisoryLocks(locks))
         dispatcher.workflow_data.update(
             store=store,

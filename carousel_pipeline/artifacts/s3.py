@@ -215,9 +215,13 @@ class S3Store:
 
 
 def warm() -> None:
-    """Read what every process would read anew to make a client; connects to nothing."""
-    _session().get_data("endpoints")
-    _session().get_service_model("s3")
+    """Read what every fork would read anew to make its client; connects to nothing."""
+    _session().create_client(
+        "s3",
+        DEFAULT_REGION,
+        aws_access_key_id="nobody",
+        aws_secret_access_key="nothing",  # noqa: S106 - signs nothing
+    ).close()
 
 
 @functools.cache

@@ -102,10 +102,8 @@ class LocalStore:
         self.check()
 
     def check(self) -> None:
-        """Say whether the folder is missing or not ours to write."""
-        if not self._root.is_dir():
-            raise ConfigurationError(f"ARTIFACTS_URL: there is no folder {self._root}; make it, or name another one")
-        if not os.access(self._root, os.R_OK | os.X_OK):
+        """Say whether the folder may not be read; one that is not there yet is made with the first object."""
+        if self._root.exists() and not (self._root.is_dir() and os.access(self._root, os.R_OK | os.X_OK)):
             raise ConfigurationError(f"ARTIFACTS_URL: this process may not read {self._root}; give it to its user")
 
     def put(self, key: str, data: bytes, *, content_type: str) -> None:  # noqa: ARG002 - a file system has no content types

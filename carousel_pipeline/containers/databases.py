@@ -1,4 +1,4 @@
-"""Both databases, their newest schemas and a login for each process: `python -m carousel_pipeline.containers.databases`.
+"""Databases, schemas, a login for each process, and the bucket: `python -m carousel_pipeline.containers.databases`.
 
 A login can become the one role of the ledger that its process acts as, and nothing else: who breaks into the process that
 reads strangers' pictures cannot mint credits. Everything here can run again; it does so at every start.
@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from carousel_pipeline.artifacts import open_store
 from carousel_pipeline.database import connect, ensure_database, migrate, query
 from carousel_pipeline.errors import CarouselError, ConfigurationError
 from carousel_pipeline.settings import get_settings
@@ -28,6 +29,8 @@ def main() -> None:
         settings = get_settings()
         if settings.database_url is None or settings.dagster_database_url is None:
             raise ConfigurationError("DATABASE_URL and DAGSTER_DATABASE_URL name the databases to prepare; set both")
+        if settings.artifacts_url is not None:
+            open_store(settings.artifacts_url).prepare()
         prepare(
             settings.database_url.get_secret_value(),
             settings.dagster_database_url.get_secret_value(),

@@ -25,6 +25,7 @@ import psycopg
 from pydantic import SecretStr
 from rich.console import Console
 
+from carousel_pipeline.artifacts import open_store
 from carousel_pipeline.database import ensure_database, migrate
 from carousel_pipeline.errors import ConfigurationError
 from carousel_pipeline.local import probes
@@ -193,6 +194,7 @@ class Stack:
         with self._screen.steps():
             with self._screen.step("PostgreSQL"):
                 environment |= await self._databases()
+            await _in_thread(open_store(environment["ARTIFACTS_URL"]).prepare)
             supervisor = await self._open.enter_async_context(
                 Supervisor(self._home / "logs", self._screen, self._lock, self._note_processes)
             )

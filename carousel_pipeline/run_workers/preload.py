@@ -62,6 +62,8 @@ def _load(definitions: str) -> None:
         for target in WARMED:
             name, function = target.split(":")
             getattr(importlib.import_module(name), function)()
+        if os.environ.get("ARTIFACTS_URL", "").startswith("s3:"):
+            importlib.import_module("carousel_pipeline.artifacts.s3").warm()
     module = importlib.import_module(definitions)
     for value in vars(module).values():
         if isinstance(value, Definitions):
