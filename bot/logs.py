@@ -8,11 +8,13 @@ import logging
 import re
 import sys
 import traceback
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final
 
 _TOKEN: Final = re.compile(r"\d{3,}:[A-Za-z0-9_-]{8,}")
-_LEVELS: Final = {"aiogram": logging.WARNING, "aiohttp.access": logging.WARNING, "psycopg.pool": logging.ERROR}
+_LEVELS: Final = MappingProxyType(
+    {"aiogram": logging.WARNING, "aiohttp.access": logging.WARNING, "psycopg.pool": logging.ERROR}
+)
 
 
 class QuietFormatter(logging.Formatter):

@@ -11,6 +11,7 @@ import hashlib
 import re
 from contextlib import suppress
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Literal
 
 import psycopg
@@ -25,8 +26,10 @@ from carousel_pipeline.paths import resource
 Role = Literal["led_owner", "led_bot", "led_pay", "led_pipeline", "led_ops", "led_analyst"]
 Row = dict[str, Any]
 
-_TIMEOUTS = {"lock_timeout": "2s", "statement_timeout": "10s", "idle_in_transaction_session_timeout": "15s"}
-_MIGRATION_TIMEOUTS = {"lock_timeout": "60s", "statement_timeout": "10min"}
+_TIMEOUTS = MappingProxyType(
+    {"lock_timeout": "2s", "statement_timeout": "10s", "idle_in_transaction_session_timeout": "15s"}
+)
+_MIGRATION_TIMEOUTS = MappingProxyType({"lock_timeout": "60s", "statement_timeout": "10min"})
 _CONNECT_TIMEOUT_S = 10
 _NAME = re.compile(r"^--\s*name:\s*(\w+)[^\n]*$", re.MULTILINE)
 _MIGRATION = re.compile(r"^\d{4}_[a-z0-9_]+\.sql$")

@@ -6,8 +6,9 @@ It repairs nothing and changes nothing: no migration is applied, no database mad
 import importlib.util
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import psycopg
@@ -22,7 +23,7 @@ from carousel_pipeline.rendering import load_styles
 from carousel_pipeline.settings import Settings, get_settings
 
 State = Literal["ok", "demo", "broken"]
-_MARKS: dict[State, str] = {"ok": "[green]✓[/]", "demo": "[yellow]•[/]", "broken": "[red]✗[/]"}
+_MARKS: Mapping[State, str] = MappingProxyType({"ok": "[green]✓[/]", "demo": "[yellow]•[/]", "broken": "[red]✗[/]"})
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -30,7 +31,7 @@ _LEAST_REASON: Final = 5
 _LEAST_ACTOR: Final = 2
 _DAGSTER_S: Final = 5.0
 _OPEN: Final = frozenset({"reserved", "running", "rendered", "delivery_unknown"})
-_FUNDED: Final = {"reserve": "user", "reopen": "house", "second_life": "house"}
+_FUNDED: Final = MappingProxyType({"reserve": "user", "reopen": "house", "second_life": "house"})
 _GIFTS: Final = uuid.UUID("0d7c4a1e-6f0b-4b7e-9d2e-2c8f5b1a7e90")
 _RUNS: Final = """
 query Runs($own: RunsFilter!, $partition: RunsFilter!) {

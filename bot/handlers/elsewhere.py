@@ -9,8 +9,8 @@ from bot.keyboards import COMMANDS
 from bot.store import Store
 from bot.texts import Texts
 
-_ELSEWHERE = {ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL}
-_OUT = {ChatMemberStatus.KICKED, ChatMemberStatus.LEFT}
+_ELSEWHERE = frozenset({ChatType.GROUP, ChatType.SUPERGROUP, ChatType.CHANNEL})
+_OUT = frozenset({ChatMemberStatus.KICKED, ChatMemberStatus.LEFT})
 
 
 def setup() -> Router:

@@ -1,5 +1,7 @@
 """Everything else gets a helpful answer too (m33): pictures, stickers, voices, buttons that mean nothing any more."""
 
+from types import MappingProxyType
+
 from aiogram import F, Router
 from aiogram.enums import ChatType, ContentType
 from aiogram.fsm.context import FSMContext
@@ -8,15 +10,17 @@ from aiogram.types import Message
 from bot.handlers.outline import expired
 from bot.texts import Texts
 
-_FAMILIES = {
-    ContentType.PHOTO: "photo",
-    ContentType.STICKER: "sticker",
-    ContentType.VOICE: "voice",
-    ContentType.AUDIO: "voice",
-    ContentType.VIDEO: "video",
-    ContentType.VIDEO_NOTE: "video",
-    ContentType.ANIMATION: "video",
-}
+_FAMILIES = MappingProxyType(
+    {
+        ContentType.PHOTO: "photo",
+        ContentType.STICKER: "sticker",
+        ContentType.VOICE: "voice",
+        ContentType.AUDIO: "voice",
+        ContentType.VIDEO: "video",
+        ContentType.VIDEO_NOTE: "video",
+        ContentType.ANIMATION: "video",
+    }
+)
 # What Telegram says about the chat itself needs no answer.
 _SERVICE = F.content_type.in_(
     {ContentType.PINNED_MESSAGE, ContentType.MESSAGE_AUTO_DELETE_TIMER_CHANGED, ContentType.WRITE_ACCESS_ALLOWED}

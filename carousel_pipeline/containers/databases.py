@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import MappingProxyType
 
 import psycopg
 from psycopg import sql
@@ -20,7 +21,7 @@ from carousel_pipeline.database import connect, ensure_database, migrate, query
 from carousel_pipeline.errors import CarouselError, ConfigurationError
 from carousel_pipeline.settings import get_settings
 
-_MEMBERS = {"carousel_bot": "led_bot", "carousel_pipeline": "led_pipeline"}
+_MEMBERS = MappingProxyType({"carousel_bot": "led_bot", "carousel_pipeline": "led_pipeline"})
 
 
 def main() -> None:

@@ -11,14 +11,17 @@ import hmac
 import secrets
 import sys
 from pathlib import Path
+from types import MappingProxyType
 
 # The folders of FOLDER, each a volume, and the logins that its owners need.
-LOGINS = {
-    "admin": ("postgres", "carousel_bot", "carousel_pipeline", "carousel_dagster"),
-    "bot": ("carousel_bot",),
-    "pipeline": ("carousel_pipeline", "carousel_dagster"),
-    "dagster": ("carousel_dagster",),
-}
+LOGINS = MappingProxyType(
+    {
+        "admin": ("postgres", "carousel_bot", "carousel_pipeline", "carousel_dagster"),
+        "bot": ("carousel_bot",),
+        "pipeline": ("carousel_pipeline", "carousel_dagster"),
+        "dagster": ("carousel_dagster",),
+    }
+)
 UI_USER = "operator"
 _PRIVATE = 0o600
 # Read by other images, whose users are not ours; their volumes are mounted nowhere else.

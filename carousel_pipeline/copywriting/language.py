@@ -9,6 +9,7 @@ import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import regex
@@ -156,12 +157,12 @@ def words_of(code: str) -> Language:
 
 
 # Scripts that belong to one language among those people write posts in; the others are told apart by their words.
-_SCRIPTS = {
+_SCRIPTS = MappingProxyType({
     "Han": "zh", "Hiragana": "ja", "Katakana": "ja", "Hangul": "ko", "Hebrew": "he", "Greek": "el", "Thai": "th",
     "Devanagari": "hi", "Georgian": "ka", "Armenian": "hy", "Bengali": "bn", "Tamil": "ta",
     "Arabic": "ar", "Cyrillic": "ru", "Latin": "en",
-}  # fmt: skip
-_SCRIPT = {name: regex.compile(rf"\p{{Script={name}}}") for name in _SCRIPTS}
+})  # fmt: skip
+_SCRIPT = MappingProxyType({name: regex.compile(rf"\p{{Script={name}}}") for name in _SCRIPTS})
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}'’]*")
 _SAMPLE = 6000
 

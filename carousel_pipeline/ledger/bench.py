@@ -13,10 +13,12 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from operator import truediv
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from carousel_pipeline.database import Role, connect, ensure_database, migrate, query
@@ -26,10 +28,10 @@ _USERS: Final = 1000
 _ROUND_S: Final = 0.8
 _ROUNDS: Final = 7
 _RESERVES: Final = 500
-_LOADS: Final = {"1": (1, _USERS), "4": (4, _USERS), "8": (8, _USERS), "hot": (8, 1)}
+_LOADS: Final = MappingProxyType({"1": (1, _USERS), "4": (4, _USERS), "8": (8, _USERS), "hot": (8, 1)})
 
 Subject = Literal["topup", "baseline_transfer"]
-_ROLES: Final[dict[Subject, Role | None]] = {"topup": "led_pay", "baseline_transfer": None}
+_ROLES: Final[Mapping[Subject, Role | None]] = MappingProxyType({"topup": "led_pay", "baseline_transfer": None})
 
 
 def bench_ledger() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """DAGSTER_HOME of one machine, made from the shipped dagster.yaml."""
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -9,7 +10,9 @@ from carousel_pipeline.paths import resource
 
 # The local compute log manager starts `tail` and a Python interpreter, twice, for every run, to copy output into files; the
 # code server's own log has that output already.
-_LOCAL_LOGS = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+_LOCAL_LOGS = MappingProxyType(
+    {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+)
 
 
 def local_instance() -> dict[str, Any]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Literal
 
 import regex
@@ -25,7 +26,7 @@ _FALLBACKS = ("Inter", "NotoSansArabic", "NotoSansHebrew", "NotoSansDevanagari",
 _BOLD_FROM = 600
 _REGULAR = 400
 _EMBOLDEN = 0.024
-_TABULAR = {"tnum": True, "lnum": True}
+_TABULAR = MappingProxyType({"tnum": True, "lnum": True})
 _JOINED = regex.compile(r"[\p{Arabic}\p{Devanagari}\p{Thai}]")
 _EMOJI_LIKE = regex.compile(
     r"\p{Emoji_Presentation}|\uFE0F|\p{Regional_Indicator}|[\U0001F3FB-\U0001F3FF]|\u20E3|\p{Extended_Pictographic}\u200d"

@@ -7,6 +7,7 @@ then between graphemes (m15); a single grapheme that is still too wide shrinks i
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal
 
 import regex
@@ -27,16 +28,18 @@ _CROWDED_LEADING = 1.14
 _WIDOW = 0.28
 # No letter is this narrow on average; longer rests need no shaping to know that they do not fit.
 _NARROWEST = 0.18
-_HANG = {
-    "«": 0.5,
-    "„": 0.5,
-    "“": 0.5,
-    '"': 0.5,
-    "‘": 0.5,  # noqa: RUF001  # a real quotation mark
-    "(": 0.25,
-    "—": 0.25,
-    "–": 0.25,
-}
+_HANG = MappingProxyType(
+    {
+        "«": 0.5,
+        "„": 0.5,
+        "“": 0.5,
+        '"': 0.5,
+        "‘": 0.5,  # noqa: RUF001  # a real quotation mark
+        "(": 0.25,
+        "—": 0.25,
+        "–": 0.25,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

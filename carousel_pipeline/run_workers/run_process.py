@@ -28,14 +28,16 @@ from pathlib import Path
 DEFINITIONS = "carousel_pipeline.definitions"
 PRELOAD_DEFINITIONS = "_CAROUSEL_PRELOAD_DEFINITIONS"  # the one way to tell a fork server anything is its environment
 _PRELOAD = "carousel_pipeline.run_workers.preload"
-_FORK_SERVER = {
-    "_forkserver_address",
-    "_forkserver_alive_fd",
-    "_forkserver_pid",
-    "_inherited_fds",
-    "_lock",
-    "_preload_modules",
-}
+_FORK_SERVER = frozenset(
+    {
+        "_forkserver_address",
+        "_forkserver_alive_fd",
+        "_forkserver_pid",
+        "_inherited_fds",
+        "_lock",
+        "_preload_modules",
+    }
+)
 _PR_SET_PDEATHSIG = 1
 _LAST_WORDS_S = 10.0
 

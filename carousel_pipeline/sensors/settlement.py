@@ -1,6 +1,7 @@
 """Open holds against the facts of runs: the adapter around `decide_settlement`, shared by the level and the edge sensors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 import dagster as dg
@@ -22,11 +23,13 @@ from carousel_pipeline.ledger.settlement import (
 from carousel_pipeline.tags import DISPATCH_TAG, REQUEST_TAG
 
 _RUNS_LOOKED_AT = 20
-_ENDED: dict[DagsterRunStatus, RunStatus] = {
-    DagsterRunStatus.SUCCESS: "succeeded",
-    DagsterRunStatus.FAILURE: "failed",
-    DagsterRunStatus.CANCELED: "canceled",
-}
+_ENDED: Mapping[DagsterRunStatus, RunStatus] = MappingProxyType(
+    {
+        DagsterRunStatus.SUCCESS: "succeeded",
+        DagsterRunStatus.FAILURE: "failed",
+        DagsterRunStatus.CANCELED: "canceled",
+    }
+)
 
 
 def settle(holds: Iterable[Hold], ledger: PipelineLedger, instance: dg.DagsterInstance) -> dict[UUID, str]:

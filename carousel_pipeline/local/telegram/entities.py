@@ -7,6 +7,7 @@ markdown modes are refused as unsupported: nothing here writes them.
 
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from carousel_pipeline.local.telegram.numbers import whole
@@ -14,24 +15,26 @@ from carousel_pipeline.local.telegram.refusals import bad_request
 
 Entity = dict[str, Any]
 
-_TAGS = {
-    "b": "bold",
-    "strong": "bold",
-    "i": "italic",
-    "em": "italic",
-    "u": "underline",
-    "ins": "underline",
-    "s": "strikethrough",
-    "strike": "strikethrough",
-    "del": "strikethrough",
-    "tg-spoiler": "spoiler",
-    "span": "spoiler",
-    "blockquote": "blockquote",
-    "code": "code",
-    "pre": "pre",
-    "a": "text_link",
-    "tg-emoji": "custom_emoji",
-}
+_TAGS = MappingProxyType(
+    {
+        "b": "bold",
+        "strong": "bold",
+        "i": "italic",
+        "em": "italic",
+        "u": "underline",
+        "ins": "underline",
+        "s": "strikethrough",
+        "strike": "strikethrough",
+        "del": "strikethrough",
+        "tg-spoiler": "spoiler",
+        "span": "spoiler",
+        "blockquote": "blockquote",
+        "code": "code",
+        "pre": "pre",
+        "a": "text_link",
+        "tg-emoji": "custom_emoji",
+    }
+)
 _ENTITY_TYPES = frozenset(_TAGS.values()) | {
     "expandable_blockquote",
     "text_mention",
@@ -43,7 +46,7 @@ _ENTITY_TYPES = frozenset(_TAGS.values()) | {
     "email",
     "phone_number",
 }
-_NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
+_NAMED = MappingProxyType({"lt": "<", "gt": ">", "amp": "&", "quot": '"'})
 _REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([a-zA-Z]+));?")
 _MAX_REFERENCE = 10
 _MAX_CODE_POINT = 0x10FFFF

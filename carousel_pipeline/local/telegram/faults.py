@@ -6,6 +6,7 @@ means it is accepted (state changed, logged) and the bot does not learn so: the 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
 from carousel_pipeline.local.telegram.refusals import RefusedError, too_many_requests
@@ -13,18 +14,20 @@ from carousel_pipeline.local.telegram.refusals import RefusedError, too_many_req
 Kind = Literal["error", "drop", "cut", "html", "garbage", "delay", "hidden_flood", "duplicate"]
 When = Literal["before", "after"]
 
-_WORDS: Final = {
-    400: "Bad Request: bad request",
-    401: "Unauthorized",
-    403: "Forbidden: bot was blocked by the user",
-    404: "Not Found",
-    409: "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
-    413: "Request Entity Too Large",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
+_WORDS: Final = MappingProxyType(
+    {
+        400: "Bad Request: bad request",
+        401: "Unauthorized",
+        403: "Forbidden: bot was blocked by the user",
+        404: "Not Found",
+        409: "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+        413: "Request Entity Too Large",
+        500: "Internal Server Error",
+        502: "Bad Gateway",
+        503: "Service Unavailable",
+        504: "Gateway Timeout",
+    }
+)
 _MAX_DELAY_S: Final = 600
 
 

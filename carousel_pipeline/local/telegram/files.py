@@ -10,6 +10,7 @@ import mimetypes
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
 from carousel_pipeline.local.telegram.journal import Journal
@@ -20,9 +21,9 @@ MAX_UPLOAD: Final = 50 * 1024 * 1024
 MAX_DOWNLOAD: Final = 20 * 1024 * 1024
 _MAX_SIDES: Final = 10_000
 _MAX_RATIO: Final = 20
-_SIZES: Final = {"s": 90, "m": 320, "x": 800, "y": 1280}
+_SIZES: Final = MappingProxyType({"s": 90, "m": 320, "x": 800, "y": 1280})
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-_PREFIX: Final = {"photo": "AgACAgI", "document": "BQACAgI"}
+_PREFIX: Final = MappingProxyType({"photo": "AgACAgI", "document": "BQACAgI"})
 _TABLE: Final = "files"
 
 

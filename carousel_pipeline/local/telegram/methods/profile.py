@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from carousel_pipeline.local.telegram.events import EVERYWHERE
@@ -11,11 +12,13 @@ from carousel_pipeline.local.telegram.refusals import bad_request
 _MAX_COMMANDS: Final = 100
 _MAX_COMMAND_TEXT: Final = 256
 _COMMAND: Final = re.compile(r"[a-z0-9_]{1,32}")
-_PROFILE: Final = {
-    "Name": ("name", "name", 64, "BOT_TITLE_INVALID"),
-    "Description": ("description", "description", 512, "BOT_DESCRIPTION_INVALID"),
-    "ShortDescription": ("short_description", "short_description", 120, "BOT_SHORT_DESCRIPTION_INVALID"),
-}
+_PROFILE: Final = MappingProxyType(
+    {
+        "Name": ("name", "name", 64, "BOT_TITLE_INVALID"),
+        "Description": ("description", "description", 512, "BOT_DESCRIPTION_INVALID"),
+        "ShortDescription": ("short_description", "short_description", 120, "BOT_SHORT_DESCRIPTION_INVALID"),
+    }
+)
 
 
 @method("getMe")
