@@ -5,11 +5,11 @@ a run. The ledger's fencing token decides: a new claim outdates the old one, and
 """
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import dagster as dg
 from psycopg import Connection
@@ -62,7 +62,7 @@ class Claim:
             FencedError: the request is not this attempt's any more.
             PermanentError: an earlier attempt died while sending; the user is asked now, nothing is sent.
         """
-        intent = self._ledger.delivery_begin(self._request_id, self._fence, charge)
+        intent = self._ledger.delivery_begin(self._request_id, self._fence, charge, uuid4())
         if intent.delivery_id is not None and intent.verdict == "send":
             return intent.delivery_id
         if intent.delivery_id is not None and intent.verdict == "sending":
@@ -92,15 +92,24 @@ class Claim:
 
 @contextmanager
 def claimed(
-    context: dg.AssetExecutionContext, session: Connection[dict[str, Any]], request: RequestRecord
+    context: dg.AssetExecutionContext,
+    session: Connection[dict[str, Any]],
+    request: RequestRecord,
+    another: Callable[[], AbstractContextManager[Connection[dict[str, Any]]]] | None = None,
 ) -> Iterator[Claim | None]:
     """Claim the request for this run, or yield None where nothing is left to do; says why in the log.
+
+    Args:
+        context: of the step.
+        session: a connection of the pipeline's role.
+        request: what is worked on.
+        another: opens one more connection, for a step whose calls should outlive a broken one; Dagster retries the others.
 
     Raises:
         TransientError: another run works on it right now.
         PermanentError: its credits were returned and no second life is due.
     """
-    ledger = PipelineLedger(session)
+    ledger = PipelineLedger(session, another)
     attempt = ledger.claim(request.id, context.run.run_id, LEASE)
     if attempt.verdict == "refunded" and asks_for_second_life(context.run.tags):
         attempt = ledger.second_life(request.id, context.run.run_id, LEASE)

@@ -1,20 +1,23 @@
 """The ledger as run processes and sensors use it, on one autocommit connection of role `led_pipeline`.
 
 Each method is one call of the SQL API and may be repeated as it is after `LedgerUnavailableError`: the database knows what
-it has done already. `delivery_begin` is the exception that proves it: repeated after a lost answer it says `sending`, and
-the caller must then not send.
+it has done already, and an intent to send by the word that its sender made for it. A caller that can open another connection
+lets the ledger do so: between the intent and the album's end a lost answer would cost the user a question.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
+import psycopg
 from psycopg import Connection
 
 from carousel_pipeline.database import Row, query
-from carousel_pipeline.ledger.errors import NoSuchRequestError, ledger_errors
+from carousel_pipeline.ledger.errors import LedgerUnavailableError, NoSuchRequestError, ledger_errors
 from carousel_pipeline.ledger.settlement import Hold
 
 State = Literal["reserved", "running", "rendered", "delivered", "delivery_unknown", "released"]
@@ -24,6 +27,7 @@ DueVerdict = Literal["released", "asked", "charged", "waiting"]
 
 LEASE: Final = timedelta(minutes=5)
 _PAGE: Final = 500
+_AGAIN_S: Final = (0.1, 1.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,18 @@ class Outcome:
 
 
 class PipelineLedger:
-    """Claims, heartbeats, deliveries, releases."""
+    """Claims, heartbeats, deliveries, releases.
 
-    def __init__(self, connection: Connection[Row]) -> None:
+    Args:
+        connection: of role `led_pipeline`, in autocommit.
+        another: opens one more of the kind; every call that got no answer is then repeated over such a one.
+    """
+
+    def __init__(
+        self, connection: Connection[Row], another: Callable[[], AbstractContextManager[Connection[Row]]] | None = None
+    ) -> None:
         self._connection = connection
+        self._another = another
 
     def claim(self, request_id: UUID, run_id: str, lease: timedelta = LEASE) -> Attempt:
         """Take the request for a run, with a new fence when the verdict is `run`."""
@@ -86,15 +98,19 @@ class PipelineLedger:
         """Say that the slides are ready; False: the attempt is over."""
         return self._call("ledger.rendered", id=request_id, fence=fence)["done"] is True
 
-    def delivery_begin(self, request_id: UUID, fence: int, charge: int | None = None) -> Intent:
+    def delivery_begin(
+        self, request_id: UUID, fence: int, charge: int | None = None, intent: UUID | None = None
+    ) -> Intent:
         """Commit the intent to send.
 
         Args:
             request_id: the request.
             fence: the attempt's token.
             charge: credits the album costs should its fate stay unknown; None for the whole cost.
+            intent: made for this one attempt to send; asked again with it, the ledger repeats its `send`. Without one it
+                says `sending`, as to everybody else.
         """
-        row = self._call("ledger.delivery_begin", id=request_id, fence=fence, charge=charge)
+        row = self._call("ledger.delivery_begin", id=request_id, fence=fence, charge=charge, intent=intent)
         return Intent(row["delivery_id"], row["verdict"])
 
     def delivered(self, delivery_id: int, message_ids: Sequence[int], charge: int | None = None) -> State:
@@ -175,5 +191,18 @@ class PipelineLedger:
         return rows[0]
 
     def _rows(self, name: str, **parameters: object) -> list[dict[str, Any]]:
-        with ledger_errors():
-            return self._connection.execute(query(name), parameters).fetchall()
+        try:
+            return _ask(self._connection, name, parameters)
+        except LedgerUnavailableError:
+            if self._another is None:
+                raise
+            for wait_s in _AGAIN_S:
+                time.sleep(wait_s)
+                with suppress(LedgerUnavailableError, psycopg.OperationalError), self._another() as connection:
+                    return _ask(connection, name, parameters)
+            raise
+
+
+def _ask(connection: Connection[Row], name: str, parameters: dict[str, object]) -> list[dict[str, Any]]:
+    with ledger_errors():
+        return connection.execute(query(name), parameters).fetchall()

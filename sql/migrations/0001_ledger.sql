@@ -245,6 +245,7 @@ create table delivery (              -- the intent is committed before the HTTP 
     (state in ('sending','sent','rejected','unknown','superseded','late')),
   charge bigint constraint delivery_charge_not_negative check (charge >= 0),   -- null: the whole cost
   message_ids bigint[],
+  intent uuid,                                        -- the sender's own word for this one attempt; null: it has none
   error text,
   created_at timestamptz not null default clock_timestamp(),
   updated_at timestamptz not null default clock_timestamp(),
@@ -340,8 +341,8 @@ create function delivery_guard() returns trigger language plpgsql set search_pat
 begin
   if (new.state <> old.state and (old.state in ('sent','superseded','rejected') and new.state not in ('sent','late')
                                   or old.state = 'sent' or old.state = 'late' and new.state <> 'sent' or new.state = 'sending'))
-     or (new.id, new.request_id, new.epoch, new.fence, new.created_at) is distinct from
-        (old.id, old.request_id, old.epoch, old.fence, old.created_at) then
+     or (new.id, new.request_id, new.epoch, new.fence, new.intent, new.created_at) is distinct from
+        (old.id, old.request_id, old.epoch, old.fence, old.intent, old.created_at) then
     raise exception 'illegal delivery transition % -> %', old.state, new.state using errcode = 'LD004'; end if;
   return new;
 end $f$;

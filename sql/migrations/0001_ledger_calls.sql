@@ -279,17 +279,23 @@ begin
   return true;
 end $f$;
 
--- 'send' with a new intent, 'fenced', the live delivery's state ('sending','unknown','sent'), else the request's state.
-create function delivery_begin(p_id uuid, p_fence bigint, p_charge bigint default null, out delivery_id bigint, out verdict text)
+-- 'send' with a new intent, 'fenced', the live delivery's state ('sending','unknown','sent'), else the request's state. Who asks
+-- again with the same p_intent has not heard the answer, so has sent nothing: 'send' once more, with the same delivery.
+create function delivery_begin(p_id uuid, p_fence bigint, p_charge bigint default null, p_intent uuid default null,
+                               out delivery_id bigint, out verdict text)
 language plpgsql security definer set search_path = ledger, pg_temp as $f$
 declare r request := _lock_request(p_id); d delivery;
 begin                                    -- p_charge: what the album costs if nobody ever learns how the sending ended
   if r.fence <> p_fence then verdict := 'fenced'; return; end if;
   select * into d from delivery x where x.request_id = p_id and x.state in ('sending','sent','unknown');
-  if found then delivery_id := d.id; verdict := d.state; return; end if;
+  if found then
+    delivery_id := d.id;
+    verdict := case when (d.state, d.fence, d.intent) = ('sending', p_fence, p_intent) then 'send' else d.state end;
+    return;
+  end if;
   if r.state <> 'rendered' then verdict := r.state; return; end if;
   if p_charge not between 0 and r.cost then raise exception 'charge must be within the cost' using errcode = 'LD011'; end if;
-  insert into delivery (request_id, epoch, fence, charge) values (p_id, r.epoch, p_fence, p_charge)
+  insert into delivery (request_id, epoch, fence, charge, intent) values (p_id, r.epoch, p_fence, p_charge, p_intent)
   returning id into delivery_id;
   verdict := 'send';
 end $f$;

@@ -329,7 +329,7 @@ grant execute on function get_or_create_user(bigint), reserve(bigint, text, bigi
   balance(bigint), statement(bigint, int, bigint), cancel(bigint, uuid), user_resolve(uuid, boolean),
   rub_order_open(bigint, text, bigint, bigint) to led_bot;
 grant execute on function claim(uuid, text, interval), heartbeat(uuid, bigint, interval), rendered(uuid, bigint),
-  delivery_begin(uuid, bigint, bigint), delivery_end(bigint, text, bigint[], text, bigint), release(uuid, bigint, text),
+  delivery_begin(uuid, bigint, bigint, uuid), delivery_end(bigint, text, bigint[], text, bigint), release(uuid, bigint, text),
   second_life(uuid, text, interval), open_holds(interval, int, uuid, uuid), prune(interval, int) to led_pipeline;
 grant execute on function due(int, uuid), settle_due(uuid), outbox_claim(text[], int, interval), outbox_done(bigint),
   outbox_failed(bigint, text, interval, int) to led_bot, led_pipeline;

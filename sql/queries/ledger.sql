@@ -14,7 +14,7 @@ select ledger.heartbeat(%(id)s, %(fence)s, %(lease)s) as alive
 select ledger.rendered(%(id)s, %(fence)s) as done
 
 -- name: delivery_begin
-select delivery_id, verdict from ledger.delivery_begin(%(id)s, %(fence)s, %(charge)s)
+select delivery_id, verdict from ledger.delivery_begin(%(id)s, %(fence)s, %(charge)s, %(intent)s)
 
 -- name: delivery_end
 select ledger.delivery_end(%(delivery)s, %(outcome)s, %(ids)s, %(error)s, %(charge)s) as state

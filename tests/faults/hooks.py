@@ -26,6 +26,7 @@ from aiogram.types import Message
 
 from carousel_pipeline import database
 from carousel_pipeline.delivery import telegram as delivery
+from carousel_pipeline.ledger import pipeline as ledger
 
 from .gate import mark
 from .plan import GATE_KINDS, KILLS, TELEGRAM_FAULTS, TIMEOUTS, Family, Plan
@@ -94,6 +95,7 @@ def install() -> None:
     _hook_telegram()
     # Waiting is a matter of the clock, and the clock is ours.
     vars(delivery)["asyncio"] = SimpleNamespace(sleep=lambda _seconds: asyncio.sleep(0))
+    vars(ledger)["time"] = SimpleNamespace(sleep=lambda _seconds: None)
     # Neither the certificates of the world nor aiogram's pause for TLS connections mean anything here; together 0.3 s an album.
     context = ssl.create_default_context()
     ssl.create_default_context = lambda **_: context

@@ -2,7 +2,7 @@
 
 import itertools
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -119,6 +119,21 @@ def test_an_intended_album_is_never_intended_twice(books: Any, request_: UUID) -
     books.later(request_)
     again = books.rendered(request_, "run-2")
     assert books.pipeline.delivery_begin(request_, again).verdict == "sending"
+
+
+@pytest.mark.finding("C3", "M16")
+def test_only_who_intended_it_may_ask_again_after_a_lost_answer(books: Any, request_: UUID) -> None:
+    mine, another = uuid4(), uuid4()
+    fence = books.rendered(request_)
+    first = books.pipeline.delivery_begin(request_, fence, 5, mine)
+    assert first == books.pipeline.delivery_begin(request_, fence, 5, mine)
+    assert first.verdict == "send"
+    for word in (another, None):
+        assert books.pipeline.delivery_begin(request_, fence, 5, word).verdict == "sending"
+    assert books.pipeline.in_doubt(first.delivery_id, "no answer") == "delivery_unknown"
+    assert books.pipeline.delivery_begin(request_, fence, 5, mine).verdict == "unknown"
+    books.later(request_)
+    assert books.pipeline.delivery_begin(request_, fence, 5, mine).verdict == "unknown"
 
 
 @pytest.mark.parametrize("rerun", [False, True], ids=["crashed", "crashed and taken over"])
