@@ -9,6 +9,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
@@ -136,7 +137,7 @@ def ensure_database(url: str) -> None:
         psycopg.Connection.connect(url, **arguments).close()
 
 
-def _arguments(role: Role | None, settings: dict[str, str]) -> dict[str, Any]:
+def _arguments(role: Role | None, settings: Mapping[str, str]) -> dict[str, Any]:
     options = settings if role is None else {**settings, "role": role}
     return {
         "autocommit": True,

@@ -15,7 +15,7 @@ import urllib.request
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import yaml
@@ -25,7 +25,7 @@ from carousel_pipeline.local.lifeline import MARK, end_marked
 from carousel_pipeline.paths import resource
 
 FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
-REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "carousel_pipeline"}
+REPOSITORY = MappingProxyType({"repositoryName": "__repository__", "repositoryLocationName": "carousel_pipeline"})
 _START_S = 90.0
 _REQUEST_S = 60.0
 _POLL_S = 0.05
@@ -156,7 +156,7 @@ class DagsterStack:
 
     def add_partition(self, name: str, key: str) -> None:
         """Add `key` to the dynamic partitions definition `name`."""
-        self.ask(_ADD_PARTITION, repository=REPOSITORY, name=name, key=key)
+        self.ask(_ADD_PARTITION, repository=dict(REPOSITORY), name=name, key=key)
 
     def launch(self, job: str, key: str, tags: Mapping[str, str] | None = None) -> str:
         """Submit a run of `job` for the partition `key` as the bot does, and return the run's id.
