@@ -2,8 +2,8 @@
 
 They carry no signature. So the sender's address is checked on the socket's real peer, or on the last hop that our own proxy
 wrote; the first entry of `X-Forwarded-For` is the attacker's to write. And of the body only the event and the payment's id are
-taken: what happened is asked of the provider afterwards (m26: nothing is "always true", and nothing genuine is refused for lacking
-a signature that is never sent).
+taken: what happened is asked of the provider afterwards (m26: nothing is "always true", and nothing genuine is refused for
+lacking a signature that is never sent).
 """
 
 import json

@@ -100,7 +100,7 @@ class Control:
             ("*", "/sim/{rest:.*}", self._unknown),
         )
         for http_method, path, handler in routes:
-            router.add_route(http_method, path, _answering_errors(handler))
+            router.add_route(http_method, path, answering_errors(handler))
 
     def _row(self, request: web.Request) -> tuple[int, dict[str, Any]]:
         name = request.match_info["chat"]
@@ -129,7 +129,7 @@ class Control:
         return web.json_response({"users": users})
 
     async def _add_user(self, request: web.Request) -> web.Response:
-        sent = await _object(request)
+        sent = await read_object(request)
         profile = {
             "first_name": str(sent.get("first_name") or "Anna")[:64],
             "last_name": str(sent.get("last_name") or "")[:64],
@@ -141,7 +141,7 @@ class Control:
 
     async def _change_user(self, request: web.Request) -> web.Response:
         chat_id, row = self._row(request)
-        sent = await _object(request)
+        sent = await read_object(request)
         changes = {key: str(sent[key])[:64] for key in ("first_name", "last_name", "language_code") if sent.get(key)}
         self._world.change_chat(chat_id, user={**row["user"], **changes})
         return web.json_response({"user": {**row["user"], **changes}})
@@ -194,7 +194,7 @@ class Control:
         chat_id, _ = self._row(request)
         number = request.match_info["message"]
         message = self._found(chat_id, int(number) if number.isdigit() else number)
-        text = str((await _object(request)).get("text") or "").strip()
+        text = str((await read_object(request)).get("text") or "").strip()
         if message["from"]["is_bot"] or "text" not in message:
             raise ControlError(400, "not_editable", "only the user's own text messages can be edited")
         if not text or utf16_length(text) > MAX_TEXT:
@@ -206,7 +206,7 @@ class Control:
 
     async def _press(self, request: web.Request) -> web.Response:
         chat_id, _ = self._row(request)
-        sent = await _object(request)
+        sent = await read_object(request)
         message_id, data = sent.get("message_id"), sent.get("data")
         if not isinstance(message_id, int) or not isinstance(data, str) or not data:
             raise ControlError(
@@ -247,7 +247,7 @@ class Control:
 
     async def _arm(self, request: web.Request) -> web.Response:
         try:
-            fault = self._faults.arm(await _object(request))
+            fault = self._faults.arm(await read_object(request))
         except (FaultError, TypeError, ValueError) as error:
             raise ControlError(400, "bad_fault", str(error)) from None
         return web.json_response(asdict(fault), status=201)
@@ -260,7 +260,7 @@ class Control:
         return web.json_response({"faults": self._faults.listed()})
 
     async def _set_limits(self, request: web.Request) -> web.Response:
-        active = (await _object(request)).get("active")
+        active = (await read_object(request)).get("active")
         if not isinstance(active, bool):
             raise ControlError(400, "bad_limits", "active is true or false")
         self._limits.active = active
@@ -270,7 +270,7 @@ class Control:
         return web.json_response({"pending": [row["update"] for row in self._world.updates.pending()]})
 
     async def _replay(self, request: web.Request) -> web.Response:
-        last = (await _object(request)).get("last", 1)
+        last = (await read_object(request)).get("last", 1)
         if not isinstance(last, int) or last < 1:
             raise ControlError(400, "bad_replay", "last is how many confirmed updates come again")
         return web.json_response({"replayed": self._world.updates.replay(last)})
@@ -335,7 +335,12 @@ def _number(request: web.Request, name: str, default: float) -> float:
         raise ControlError(400, "bad_number", f"{name} is a number") from None
 
 
-async def _object(request: web.Request) -> dict[str, Any]:
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """Return the JSON object of a request's body.
+
+    Raises:
+        ControlError: it is something else.
+    """
     try:
         sent = json.loads(await request.read() or b"{}")
     except ValueError:
@@ -345,7 +350,8 @@ async def _object(request: web.Request) -> dict[str, Any]:
     return sent
 
 
-def _answering_errors(handler: Handler) -> Handler:
+def answering_errors(handler: Handler) -> Handler:
+    """Return the handler with its refusals answered as JSON."""
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)

@@ -4,6 +4,7 @@ A fault is armed for a method, fires a number of times and counts its hits. `bef
 means it is accepted (state changed, logged) and the bot does not learn so: the difference a delivery must not get wrong.
 """
 
+import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 
 from carousel_pipeline.local.telegram.refusals import RefusedError, too_many_requests
 
-Kind = Literal["error", "drop", "cut", "html", "garbage", "delay", "hidden_flood", "duplicate"]
+Kind = Literal["error", "drop", "cut", "html", "garbage", "delay", "hidden_flood", "duplicate", "lose", "late"]
 When = Literal["before", "after"]
 
 _WORDS: Final = MappingProxyType(
@@ -29,6 +30,7 @@ _WORDS: Final = MappingProxyType(
     }
 )
 _MAX_DELAY_S: Final = 600
+UPDATE: Final = "update:"
 
 
 class FaultError(ValueError):
@@ -41,13 +43,15 @@ class Fault:
 
     Attributes:
         id: to take it back.
-        method: Bot API method, any case; `*` is every method but getUpdates.
+        method: Bot API method, any case; `*` is every method but getUpdates. Or an update about money, see till.py.
         kind: error (a refusal), drop (the connection is reset, no answer), cut (half of the answer), html (a 502 page), garbage
             (200, not JSON), delay (nothing else), hidden_flood (an album is sent in part, then a 400 that hides a flood wait),
-            duplicate (getUpdates: what it returns is delivered once more).
+            duplicate (getUpdates: what it returns is delivered once more; an update: it is made twice), lose (an update is never
+            made), late (an update is made after `delay_s`).
         when: before or after the call is accepted.
         times: how often it still fires; None is for ever.
         skip: how many calls pass first.
+        share: which part of the calls it hits, by chance.
         delay_s: seconds to wait at that moment.
         code: error code of kind `error`.
         description: text of kind `error`; Telegram's words for the code when empty.
@@ -62,6 +66,7 @@ class Fault:
     when: When = "before"
     times: int | None = 1
     skip: int = 0
+    share: float = 1.0
     delay_s: float = 0.0
     code: int = 500
     description: str = ""
@@ -106,11 +111,7 @@ class Faults:
             raise FaultError("when is before or after")
         if fields["kind"] in {"cut", "hidden_flood", "duplicate"}:
             fields["when"] = "after"
-        times = fields.get("times", 1)
-        if times is not None and (not isinstance(times, int) or times < 1):
-            raise FaultError("times is a positive number, or null for ever")
-        if not 0 <= float(fields.get("delay_s", 0)) <= _MAX_DELAY_S:
-            raise FaultError(f"delay_s is between 0 and {_MAX_DELAY_S}")
+        _check_amounts(fields)
         self._last_id += 1
         fault = Fault(id=self._last_id, **fields)
         self._armed[fault.id] = fault
@@ -120,10 +121,13 @@ class Faults:
         """Return the fault that fires for this call, counting it, or None."""
         for fault in self._armed.values():
             wanted = fault.method.lower()
-            if wanted != method.lower() and not (wanted == "*" and method.lower() != "getupdates"):
+            anything = wanted == "*" and method.lower() != "getupdates" and not method.startswith(UPDATE)
+            if wanted != method.lower() and not anything:
                 continue
             if fault.skip > 0:
                 fault.skip -= 1
+                continue
+            if random.random() >= fault.share:  # noqa: S311 - chance, not a secret
                 continue
             fault.hits += 1
             if fault.times is not None:
@@ -144,3 +148,15 @@ class Faults:
             self._spent.clear()
         else:
             self._armed.pop(fault_id, None)
+
+
+def _check_amounts(fields: Mapping[str, Any]) -> None:
+    times = fields.get("times", 1)
+    if times is not None and (not isinstance(times, int) or times < 1):
+        raise FaultError("times is a positive number, or null for ever")
+    if not 0 < float(fields.get("share", 1)) <= 1:
+        raise FaultError("share is above 0 and at most 1")
+    if fields["kind"] in {"lose", "late"} and not fields["method"].startswith(UPDATE):
+        raise FaultError(f"{fields['kind']} is a fault of an update: the method begins with {UPDATE}")
+    if not 0 <= float(fields.get("delay_s", 0)) <= _MAX_DELAY_S:
+        raise FaultError(f"delay_s is between 0 and {_MAX_DELAY_S}")

@@ -24,7 +24,9 @@ from carousel_pipeline.local.telegram.faults import Fault, Faults
 from carousel_pipeline.local.telegram.limits import Limits
 from carousel_pipeline.local.telegram.methods import METHODS, Call, Method
 from carousel_pipeline.local.telegram.refusals import RefusedError, not_found, unauthorized
+from carousel_pipeline.local.telegram.stars import Stars
 from carousel_pipeline.local.telegram.state import World
+from carousel_pipeline.local.telegram.till import Till
 from carousel_pipeline.local.telegram.webhook import WebhookSender
 from carousel_pipeline.paths import resource
 
@@ -62,6 +64,7 @@ class TelegramServer:
         self._token = token.encode()
         self._faults = Faults()
         self._limits = Limits(active=realistic_limits)
+        self._stars = Stars(world, self._faults.take)
         self._control = Control(world, self._faults, self._limits, dagster_url)
 
     def application(self) -> web.Application:
@@ -73,6 +76,7 @@ class TelegramServer:
         app.router.add_get("/", self._index)
         app.router.add_get("/page/fonts/{name}", self._font)
         app.router.add_static("/page", _PAGE)
+        Till(self._world, self._stars).add_routes(app.router)
         self._control.add_routes(app.router)
         app.cleanup_ctx.append(self._deliver_webhooks)
         return app
@@ -141,7 +145,7 @@ class TelegramServer:
         arguments = await read_arguments(request, self._world.files)
         if method is None:
             raise not_found("method not found")
-        call = Call(self._world, arguments, self._limits, fault)
+        call = Call(self._world, arguments, self._limits, self._stars, fault)
         try:
             result = await method(call)
         except RefusedError:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from carousel_pipeline.local.telegram.arguments import Arguments
 from carousel_pipeline.local.telegram.faults import Fault
 from carousel_pipeline.local.telegram.limits import Limits
+from carousel_pipeline.local.telegram.stars import Stars
 from carousel_pipeline.local.telegram.state import World
 
 
@@ -18,6 +19,7 @@ class Call:
         world: the state it acts on.
         arguments: its parameters.
         limits: the pace it has to keep.
+        stars: the money.
         fault: the fault that fires for this call, for the methods a fault reaches into.
         sent: messages it sent although it was refused in the end; logged like accepted ones.
     """
@@ -25,6 +27,7 @@ class Call:
     world: World
     arguments: Arguments
     limits: Limits
+    stars: Stars
     fault: Fault | None = None
     sent: list[dict[str, Any]] | None = None
 
