@@ -20,9 +20,7 @@ READS: Final = {
     "led_bot": {"wallet", "request", "delivery", "outbox", "rule"},
     "led_pipeline": {"wallet", "request", "delivery", "outbox", "rule"},
     "led_pay": {"rule", "rub_order"},
-    "led_analyst": {
-        "account", "transfer", "entry", "request_event", "delivery", "second_life_log", "rule", "invariant_violation",
-    },
+    "led_analyst": {"account", "entry", "second_life_log", "rule", "invariant_violation"},
 }  # fmt: skip
 CALLS: Final = {
     "led_bot": {
