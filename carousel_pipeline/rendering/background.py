@@ -9,6 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.rendering.colour import WHITE, Rgb, mix, rgb
 from carousel_pipeline.rendering.scene import PicturePlace
+from carousel_pipeline.rendering.surface import Surface
 
 MAX_PIXELS = 50_000_000
 _DUOTONE_HIGHLIGHT = 0.7
@@ -81,27 +82,17 @@ def _spread(grey: Image.Image) -> Image.Image:
     return grey.point([round(min(255.0, max(0.0, middle + (tone - (low + high) / 2) * gain))) for tone in range(256)])
 
 
-def backdrop(size: tuple[int, int], first: str, second: str) -> Image.Image:
-    """Return the style's own quiet gradient, for a slide without a picture."""
-    return _gradient(size, rgb(first), rgb(second)).copy()
-
-
-@lru_cache(maxsize=32)
-def _gradient(size: tuple[int, int], first: Rgb, second: Rgb) -> Image.Image:
-    """A diagonal gradient, dithered: eight bits would band over a thousand pixels."""
+@lru_cache(maxsize=16)
+def graded(size: tuple[int, int], first: Rgb, second: Rgb) -> Surface:
+    """Return a quiet diagonal gradient, to be copied, not changed; dithered, as eight bits would band over a thousand pixels."""
     width, height = size
     along = np.linspace(0, 0.65, height, dtype=np.float32)[:, None] + np.linspace(0, 0.35, width, dtype=np.float32)
     noise = np.random.default_rng(1).random((height, width), np.float32)
-    pixels = np.empty((height, width, 3), np.uint8)
+    surface = Surface.filled(width, height, first)
     shade = np.empty_like(along)
     for channel, (start, end) in enumerate(zip(first, second, strict=True)):
         np.multiply(along, np.float32(end - start), out=shade)
         shade += np.float32(start)
         shade += noise
-        pixels[..., channel] = np.minimum(shade, np.float32(255), out=shade)
-    return Image.fromarray(pixels)
-
-
-def ground(size: tuple[int, int], first: str, second: str) -> Image.Image:
-    """Return a flat or, when the colours differ, a graded ground."""
-    return Image.new("RGB", size, first) if first == second else _gradient(size, rgb(first), rgb(second)).copy()
+        surface.rgbx[..., channel] = np.minimum(shade, np.float32(255), out=shade)
+    return surface

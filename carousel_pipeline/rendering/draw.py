@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import uharfbuzz as hb  # type: ignore[import-untyped]  # the library ships no t
 from PIL import Image
 
 from carousel_pipeline.rendering import background, shapes
-from carousel_pipeline.rendering.colour import AA, Pixels, Rgb, luminance, readable, rgb
+from carousel_pipeline.rendering.colour import AA, BLACK, Pixels, Rgb, luminance, readable, rgb
 from carousel_pipeline.rendering.encode import to_jpeg
 from carousel_pipeline.rendering.fonts import face
 from carousel_pipeline.rendering.logo import paint_logo
@@ -29,7 +30,8 @@ from carousel_pipeline.rendering.scene import (
     TextBox,
     union,
 )
-from carousel_pipeline.rendering.scrim import blend, lay, profile, solve, under, worst_ratio
+from carousel_pipeline.rendering.scrim import blend, lay, profile, solve, worst_ratio
+from carousel_pipeline.rendering.surface import Surface, enlarged
 
 _GLASS_BLUR = 26.0
 _SAMPLE = 2
@@ -81,23 +83,28 @@ def draw_slide(
     layout: SlideLayout, picture: bytes | None, logo: bytes | None = None
 ) -> tuple[Image.Image, float, bool]:
     """Return the drawn RGB image, the worst contrast under text, and whether all ink stayed inside."""
-    image = _with_picture(layout, picture)
+    surface = _with_picture(layout, picture)
     for shape in layout.under:
-        shapes.paint(image, shape)
-    layout = _by_day(layout, image)
+        shapes.paint(surface, shape)
+    layout = _by_day(layout, surface.image)
     inks = {index: rgb(text.colour) for index, text in enumerate(layout.texts)}
-    image = _scrimmed(image, layout, inks)
+    for scrim in layout.scrims:
+        if scrim.kind != "veil":
+            _card(surface, scrim, inks)
+    for scrim in layout.scrims:
+        if scrim.kind == "veil":
+            _veil(surface, scrim, layout, inks)
     for shape in layout.furniture:
-        shapes.paint(image, shape)
-    image, worst, accents = _checked(image, layout, inks)
+        shapes.paint(surface, shape)
+    worst, accents = _checked(surface, layout, inks)
     if logo and layout.logo:
-        paint_logo(image, layout.logo, logo)
+        paint_logo(surface, layout.logo, logo)
     inside = True
     for index, text in enumerate(layout.texts):
-        inside &= _draw_text(image, text, inks[index], accents[index])
+        inside &= _draw_text(surface, text, inks[index], accents[index])
     for shape in layout.over:
-        shapes.paint(image, shape)
-    return image, worst, inside
+        shapes.paint(surface, shape)
+    return surface.image, worst, inside
 
 
 def _by_day(layout: SlideLayout, image: Image.Image) -> SlideLayout:
@@ -120,15 +127,12 @@ def _by_day(layout: SlideLayout, image: Image.Image) -> SlideLayout:
     )
 
 
-def _checked(
-    image: Image.Image, layout: SlideLayout, inks: dict[int, Rgb]
-) -> tuple[Image.Image, float, dict[int, Rgb]]:
+def _checked(surface: Surface, layout: SlideLayout, inks: dict[int, Rgb]) -> tuple[float, dict[int, Rgb]]:
     """Measure what lies under each text now; change inks, and as a last resort the ground, until all of it is readable."""
-    pixels = np.asarray(image)
     accents: dict[int, Rgb] = {}
     worst = 21.0
     for index, text in enumerate(layout.texts):
-        ground = under(pixels, text.ink, _SAMPLE)
+        ground = surface.thinned(text.ink, _SAMPLE)
         light = luminance(ground)
         reached = worst_ratio(light, inks[index])
         if reached < AA:
@@ -136,102 +140,82 @@ def _checked(
             reached = worst_ratio(light, inks[index])
         if reached < AA:
             # Decoration of both kinds, dark and light, under one text: no ink suits both.
-            pixels = np.array(image)
             found = solve(ground, inks[index], rgb(layout.ground))
-            lay(
-                pixels,
-                found.veil,
-                profile(layout.height, text.box[1], text.box[3], _RESCUE_FADE) * np.float32(found.opacity),
-                0,
-            )
+            strength = profile(layout.height, text.box[1], text.box[3], _RESCUE_FADE) * np.float32(found.opacity)
+            lay(surface.rgbx, found.veil, strength, 0)
             inks[index], reached = found.ink, found.contrast
-            image = Image.fromarray(pixels)
         accents[index] = rgb(text.accent) if worst_ratio(light, rgb(text.accent)) >= AA else inks[index]
         worst = min(worst, reached)
-    return image, worst, accents
+    return worst, accents
 
 
 def _extremes(ground: Pixels) -> list[Rgb]:
     """Return the darkest and the lightest pixel."""
     order = ground.astype(np.uint16).sum(axis=1)
-    picked = ground[[int(order.argmin()), int(order.argmax())]]
+    picked = ground[[int(order.argmin()), int(order.argmax())], :3]
     return [(int(red), int(green), int(blue)) for red, green, blue in picked]
 
 
-def _with_picture(layout: SlideLayout, picture: bytes | None) -> Image.Image:
+def _with_picture(layout: SlideLayout, picture: bytes | None) -> Surface:
     place = layout.picture
     left, top, right, bottom = (round(value) for value in place.box)
     size = right - left, bottom - top
-    fills = size == (layout.width, layout.height) and place.mask == "none"
     if picture is None:
-        shown = background.backdrop(size, place.dark, place.light)
+        shown = background.graded(size, rgb(place.dark), rgb(place.light))
     else:
-        shown = background.treat(background.decode(picture, size), place)
-    if fills:
-        return shown
-    image = background.ground((layout.width, layout.height), layout.ground, layout.ground_end)
-    for shape in layout.back:
-        shapes.paint(image, shape)
-    if place.mask == "none":
-        image.paste(shown, (left, top))
-    else:
-        image.paste(shown, (left, top), shapes.outline(place.mask, *size, round(place.radius), 0))
-    return image
+        shown = Surface.of(background.treat(background.decode(picture, size), place))
+    surface = shown
+    if size != (layout.width, layout.height) or place.mask != "none" or picture is None:
+        surface = Surface.of(_ground(layout).image)
+        for shape in layout.back:
+            shapes.paint(surface, shape)
+        mask = None if place.mask == "none" else shapes.outline(place.mask, *size, round(place.radius), 0)
+        surface.place(shown, left, top, mask)
+    return surface
 
 
-def _scrimmed(image: Image.Image, layout: SlideLayout, inks: dict[int, Rgb]) -> Image.Image:
-    """Lay every scrim; a text's ink may be changed where no veil suffices."""
-    for scrim in layout.scrims:
-        if scrim.kind != "veil":
-            _card(image, scrim, inks)
-    veils = [scrim for scrim in layout.scrims if scrim.kind == "veil"]
-    if not veils:
-        return image
-    pixels = np.array(image)
-    for scrim in veils:
-        _veil(pixels, scrim, layout, inks)
-    return Image.fromarray(pixels)
+def _ground(layout: SlideLayout) -> Surface:
+    size, first, end = (layout.width, layout.height), rgb(layout.ground), rgb(layout.ground_end)
+    return Surface.filled(*size, first) if first == end else background.graded(size, first, end)
 
 
-def _veil(pixels: Pixels, scrim: ScrimPlace, layout: SlideLayout, inks: dict[int, Rgb]) -> None:
-    under_text = np.concatenate([under(pixels, layout.texts[index].ink, _SAMPLE) for index in scrim.texts])
+def _veil(surface: Surface, scrim: ScrimPlace, layout: SlideLayout, inks: dict[int, Rgb]) -> None:
+    under_text = np.concatenate([surface.thinned(layout.texts[index].ink, _SAMPLE) for index in scrim.texts])
     ink = inks[scrim.texts[0]]
     found = solve(under_text, ink, rgb(scrim.fill), scrim.opacity)
     for index in scrim.texts:
         inks[index] = found.ink
     axis = 0 if scrim.axis == "y" else 1
     start, end = (scrim.box[1], scrim.box[3]) if axis == 0 else (scrim.box[0], scrim.box[2])
-    length = pixels.shape[axis]
+    length = surface.rgbx.shape[axis]
     # Near an edge the veil runs out of the slide; ending short of it would show as a stripe.
     start, end = (-_FAR if start < length * _NEAR else start), (end + _FAR if end > length * (1 - _NEAR) else end)
     strength = profile(length, start, end, scrim.fade) * np.float32(found.opacity)
     # Beside a picture that ends, a veil over the whole width would soil the ground.
     left, top, right, bottom = (max(0, round(value)) for value in layout.picture.box)
-    part = np.ascontiguousarray(pixels[top:bottom, left:right])
-    lay(part, found.veil, strength[top:bottom] if axis == 0 else strength[left:right], axis)
-    pixels[top:bottom, left:right] = part
+    part = strength[top:bottom] if axis == 0 else strength[left:right]
+    lay(surface.rgbx[top:bottom, left:right], found.veil, part, axis)
 
 
-def _card(image: Image.Image, scrim: ScrimPlace, inks: dict[int, Rgb]) -> None:
+def _card(surface: Surface, scrim: ScrimPlace, inks: dict[int, Rgb]) -> None:
     left, top, right, bottom = (round(value) for value in scrim.box)
     size = right - left, bottom - top
     mask = shapes.outline("round", *size, round(scrim.radius), 0)
     if scrim.shadow:
         soft, margin = shapes.shadow(*size, round(scrim.radius), scrim.shadow)
-        image.paste("#000000", (left - margin, top - margin + margin // 3), soft)
+        surface.paint(BLACK, left - margin, top - margin + margin // 3, soft)
     if scrim.kind == "card":
-        image.paste(scrim.fill, (left, top), mask)
+        surface.paint(rgb(scrim.fill), left, top, mask)
     else:
-        glass = np.asarray(shapes.blurred(image, scrim.box, _GLASS_BLUR))
+        glass = np.asarray(shapes.blurred(surface.image, scrim.box, _GLASS_BLUR).convert("RGBX"))
         ink = inks[scrim.texts[0]]
-        found = solve(glass.reshape(-1, 3), ink, rgb(scrim.fill), scrim.opacity)
+        found = solve(glass.reshape(-1, 4), ink, rgb(scrim.fill), scrim.opacity)
         for index in scrim.texts:
             inks[index] = found.ink
-        # Tinted while small. Bilinear, as nothing between two readable pixels is then less readable than both.
-        tinted = Image.fromarray(blend(glass, found.veil, found.opacity))
-        image.paste(tinted.resize(size, Image.Resampling.BILINEAR), (left, top), mask)
+        # Tinted while small: nothing between two readable pixels is less readable than both.
+        surface.place(enlarged(blend(glass, found.veil, found.opacity), *size), left, top, mask)
     if scrim.outline:
-        image.paste(scrim.outline, (left, top), shapes.outline("round", *size, round(scrim.radius), 3))
+        surface.paint(rgb(scrim.outline), left, top, shapes.outline("round", *size, round(scrim.radius), 3))
 
 
 class _Rasterisers(threading.local):
@@ -245,25 +229,28 @@ class _Rasterisers(threading.local):
 _rasterisers = _Rasterisers()
 
 
-def _draw_text(image: Image.Image, text: TextBox, ink: Rgb, accent: Rgb) -> bool:
-    """Draw one text; return whether its ink stayed inside its box and the image."""
+def _draw_text(surface: Surface, text: TextBox, ink: Rgb, accent: Rgb) -> bool:
+    """Draw one text; return whether its ink stayed inside its box and the slide."""
     for mark in text.marks:
-        shapes.paint(image, Shape("rect", mark, text.mark_fill, radius=(mark[3] - mark[1]) * _MARK_RADIUS))
+        shapes.paint(surface, Shape("rect", mark, text.mark_fill, radius=(mark[3] - mark[1]) * _MARK_RADIUS))
     inside = True
     colours = {"text": ink, "accent": accent, "mark": rgb(text.mark_ink)}
     plain = [run for run in text.runs if not face(run.face).colour]
-    for name, colour in colours.items():
-        runs = [run for run in plain if run.ink == name]
-        if runs:
-            inside &= _draw_runs(image, runs, text, colour)
+    # A line at a time: a mask around a whole text is mostly empty.
+    for (name, _), runs in groupby(sorted(plain, key=_line), key=_line):
+        inside &= _draw_runs(surface, list(runs), text, colours[name])
     for run in text.runs:
         if face(run.face).colour:
-            inside &= _draw_emoji(image, run, text)
+            inside &= _draw_emoji(surface.image, run, text)
     return inside
 
 
-def _draw_runs(image: Image.Image, runs: Sequence[GlyphRun], text: TextBox, colour: Rgb) -> bool:
-    box = text.box if len(runs) == len(text.runs) else union([_bounds(run) for run in runs])
+def _line(run: GlyphRun) -> tuple[str, float]:
+    return run.ink, run.y
+
+
+def _draw_runs(surface: Surface, runs: Sequence[GlyphRun], text: TextBox, colour: Rgb) -> bool:
+    box = union([run.bounds for run in runs])
     left, top = int(box[0]) - 2, int(box[1]) - 2
     width, height = int(box[2]) + 3 - left, int(box[3]) + 3 - top
     raster = _rasterisers.outlines
@@ -279,25 +266,12 @@ def _draw_runs(image: Image.Image, runs: Sequence[GlyphRun], text: TextBox, colo
             raster.draw_glyph(font, glyph)
     drawn = raster.render()
     extents = drawn.extents
-    mask = Image.frombuffer("L", (extents.width, extents.height), bytes(drawn.buffer), "raw", "L", extents.stride, 1)
-    ink = mask.getbbox()
+    size = extents.width, extents.height
+    ink = Image.frombuffer("L", size, drawn.buffer, "raw", "L", extents.stride, 1).getbbox()
     if ink is not None:
-        image.paste(colour, (left + ink[0], top + ink[1]), mask.crop(ink))
-    return _contains(text.box, ink, left, top, image)
-
-
-def _bounds(run: GlyphRun) -> Box:
-    """Return the ink of a run."""
-    found = face(run.face)
-    inks = [
-        (
-            run.x + dx + ink[0] * run.size, run.y + dy - ink[3] * run.size,
-            run.x + dx + ink[2] * run.size, run.y + dy - ink[1] * run.size,
-        )
-        for glyph, dx, dy in zip(run.glyphs, run.xs, run.ys, strict=True)
-        if (ink := found.ink(glyph))
-    ]  # fmt: skip
-    return union(inks)
+        mask = np.frombuffer(drawn.buffer, np.uint8).reshape(extents.height, extents.stride)
+        surface.paint(colour, left + ink[0], top + ink[1], mask[ink[1] : ink[3], ink[0] : ink[2]])
+    return _contains(text.box, ink, left, top, surface.image)
 
 
 def _contains(box: Box, ink: tuple[int, int, int, int] | None, left: int, top: int, image: Image.Image) -> bool:

@@ -252,7 +252,7 @@ def _shape_run(
     buffer.direction = direction
     buffer.script = script or "Zyyy"
     buffer.language = language
-    hb.shape(found.font, buffer, _TABULAR if speaker.tabular else None)
+    hb.shape(found.font, buffer, dict(_TABULAR) if speaker.tabular else None)
     scale = EMOJI_SCALE if found.colour else 1.0
     unit = scale / found.upem
     tracking = 0.0 if found.colour or _JOINED.search(text) else speaker.tracking

@@ -14,6 +14,7 @@ from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.rendering import shapes
 from carousel_pipeline.rendering.colour import BLACK, WHITE, Pixels, Rgb, luminance, luminance_of, ratio
 from carousel_pipeline.rendering.scene import Box
+from carousel_pipeline.rendering.surface import Surface
 
 MAX_BYTES = 2_000_000
 _MAX_PIXELS = 16_000_000
@@ -56,8 +57,8 @@ def proportion(data: bytes) -> float:
     return min(_WIDEST, max(1 / _WIDEST, logo.width / logo.height))
 
 
-def paint_logo(image: Image.Image, box: Box, data: bytes) -> None:
-    """Draw a logo into its box on an RGB image."""
+def paint_logo(surface: Surface, box: Box, data: bytes) -> None:
+    """Draw a logo into its box."""
     left, top, right, bottom = (round(value) for value in box)
     logo = read_logo(data)
     scale = min((right - left) / logo.width, (bottom - top) / logo.height)
@@ -68,14 +69,15 @@ def paint_logo(image: Image.Image, box: Box, data: bytes) -> None:
     solid = pixels[..., 3] >= _SOLID
     if solid.all():
         # A picture without transparency brings its own ground; round corners make it a mark.
-        image.paste(shown, (left, top), shapes.outline("round", *size, round(min(size) * _CORNER), 0))
+        mark = Surface.of(shown.convert("RGB"))
+        surface.place(mark, left, top, shapes.outline("round", *size, round(min(size) * _CORNER), 0))
         return
-    behind = np.asarray(image.crop((left, top, left + size[0], top + size[1])))
+    behind = np.asarray(surface.image.crop((left, top, left + size[0], top + size[1])))
     if _visible(pixels[..., :3][solid], behind[solid]) < _STANDS_OUT:
         pad = max(2, round(min(size) * _PLATE))
         plate = shapes.outline("round", size[0] + 2 * pad, size[1] + 2 * pad, round(min(size) * _CORNER) + pad, 0)
-        image.paste(_plate_colour(pixels[..., :3][solid]), (left - pad, top - pad), plate)
-    image.paste(shown, (left, top), shown)
+        surface.paint(_plate_colour(pixels[..., :3][solid]), left - pad, top - pad, plate)
+    surface.image.paste(shown, (left, top), shown)
 
 
 def _visible(logo: Pixels, behind: Pixels) -> float:

@@ -31,7 +31,7 @@ class LayoutWarning:
 
 @dataclass(frozen=True, slots=True)
 class GlyphRun:
-    """Glyphs of one face and colour on one baseline; offsets are pixels from (x, y), y downwards."""
+    """Glyphs of one face and colour on one baseline; offsets in pixels from (x, y), y downwards; `bounds` is around their ink."""
 
     face: str
     size: float
@@ -41,6 +41,7 @@ class GlyphRun:
     xs: tuple[float, ...]
     ys: tuple[float, ...]
     ink: Literal["text", "accent", "mark"]
+    bounds: Box
 
 
 @dataclass(frozen=True, slots=True)

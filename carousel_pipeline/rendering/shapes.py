@@ -9,45 +9,44 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from carousel_pipeline.rendering.colour import rgb
 from carousel_pipeline.rendering.scene import Box, Shape
+from carousel_pipeline.rendering.surface import Mask, Surface
 
 _OVERSAMPLE = 4
 _BIG = 700
 _SHADOW = 80
 
 
-def paint(image: Image.Image, shape: Shape) -> None:
-    """Draw one shape on an RGB image, clipped to it."""
+def paint(surface: Surface, shape: Shape) -> None:
+    """Draw one shape, clipped to the surface."""
     left, top = math.floor(shape.box[0]), math.floor(shape.box[1])
     width, height = max(1, math.ceil(shape.box[2]) - left), max(1, math.ceil(shape.box[3]) - top)
     if shape.shape == "rect" and not shape.radius and not shape.stroke and not shape.angle and shape.opacity >= 1:
-        image.paste(shape.fill, (left, top, left + width, top + height))
+        surface.rectangle(rgb(shape.fill), (left, top, left + width, top + height))
         return
     mask, offset = _mask(shape, width, height)
-    if shape.opacity < 1:
-        mask = mask.point(_faded(shape.opacity))
-    image.paste(shape.fill, (left - offset, top - offset), mask)
+    surface.paint(rgb(shape.fill), left - offset, top - offset, mask)
 
 
-@lru_cache(maxsize=256)
-def _faded(opacity: float) -> list[int]:
-    return [round(value * opacity) for value in range(256)]
-
-
-def _mask(shape: Shape, width: int, height: int) -> tuple[Image.Image, int]:
+def _mask(shape: Shape, width: int, height: int) -> tuple[Mask, int]:
     if shape.shape == "glow":
-        return glow(width, height), 0
+        return glow(width, height, shape.opacity), 0
     if shape.shape == "dots":
-        return _dots(width, height, round(shape.step), max(1, round(shape.radius))), 0
-    mask = outline(shape.shape, width, height, round(shape.radius), round(shape.stroke))
+        return _dots(width, height, round(shape.step), max(1, round(shape.radius)), shape.opacity), 0
+    mask = outline(shape.shape, width, height, round(shape.radius), round(shape.stroke), shape.opacity)
     if shape.angle:
-        turned = mask.rotate(shape.angle, Image.Resampling.BICUBIC, expand=True)
-        return turned, (turned.width - width) // 2
+        turned = np.asarray(Image.fromarray(mask).rotate(shape.angle, Image.Resampling.BICUBIC, expand=True))
+        return turned, (turned.shape[1] - width) // 2
     return mask, 0
 
 
+def _faded(mask: Image.Image, opacity: float) -> Mask:
+    return np.asarray(mask if opacity >= 1 else mask.point([round(value * opacity) for value in range(256)]))
+
+
 @lru_cache(maxsize=128)
-def outline(shape: str, width: int, height: int, radius: int, stroke: int) -> Image.Image:
+def outline(shape: str, width: int, height: int, radius: int, stroke: int, opacity: float = 1.0) -> Mask:
     """Return an anti-aliased mask of a filled or stroked outline."""
     scale = 2 if max(width, height) > _BIG else _OVERSAMPLE
     big = Image.new("L", (width * scale, height * scale), 0)
@@ -70,7 +69,7 @@ def outline(shape: str, width: int, height: int, radius: int, stroke: int) -> Im
         draw.rounded_rectangle(
             box, radius=min(radius * scale, box[2] // 2, box[3] // 2), fill=fill, outline=edge, width=line or 1
         )
-    return big.reduce(scale)
+    return _faded(big.reduce(scale), opacity)
 
 
 def _spark(draw: ImageDraw.ImageDraw, width: int, height: int) -> None:
@@ -100,25 +99,27 @@ def _window(draw: ImageDraw.ImageDraw, height: int, radius: int) -> None:
 
 
 @lru_cache(maxsize=32)
-def glow(width: int, height: int) -> Image.Image:
+def glow(width: int, height: int, opacity: float) -> Mask:
     """Return a soft round light."""
     side = 256
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     distance = np.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2)
     light = np.clip(1 - distance, 0, 1) ** 2
-    return Image.fromarray((light * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    soft = Image.fromarray((light * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    return _faded(soft, opacity)
 
 
 @lru_cache(maxsize=16)
-def _dots(width: int, height: int, step: int, radius: int) -> Image.Image:
-    tile = Image.new("L", (step, step), 0)
-    tile.paste(outline("ellipse", radius * 2, radius * 2, 0, 0), ((step - radius * 2) // 2, (step - radius * 2) // 2))
-    pattern = np.tile(np.asarray(tile), (height // step + 1, width // step + 1))
-    return Image.fromarray(np.ascontiguousarray(pattern[:height, :width]))
+def _dots(width: int, height: int, step: int, radius: int, opacity: float) -> Mask:
+    tile = np.zeros((step, step), np.uint8)
+    corner = max(0, (step - radius * 2) // 2)
+    dot = outline("ellipse", radius * 2, radius * 2, 0, 0, opacity)[:step, :step]
+    tile[corner : corner + dot.shape[0], corner : corner + dot.shape[1]] = dot
+    return np.ascontiguousarray(np.tile(tile, (height // step + 1, width // step + 1))[:height, :width])
 
 
 @lru_cache(maxsize=64)
-def shadow(width: int, height: int, radius: int, strength: float) -> tuple[Image.Image, int]:
+def shadow(width: int, height: int, radius: int, strength: float) -> tuple[Mask, int]:
     """Return the mask of a soft shadow of a rounded rectangle, and by how much it is larger on each side."""
     eighth = _SHADOW // 8
     small = Image.new("L", (width // 8 + 2 * eighth, height // 8 + 2 * eighth), 0)
@@ -127,10 +128,11 @@ def shadow(width: int, height: int, radius: int, strength: float) -> tuple[Image
         (eighth, eighth, small.width - eighth, small.height - eighth), radius=radius // 8, fill=round(255 * strength)
     )
     soft = small.filter(ImageFilter.GaussianBlur(eighth * 0.4))
-    return soft.resize((width + 2 * _SHADOW, height + 2 * _SHADOW), Image.Resampling.BICUBIC), _SHADOW
+    grown = soft.resize((width + 2 * _SHADOW, height + 2 * _SHADOW), Image.Resampling.BICUBIC)
+    return np.asarray(grown), _SHADOW
 
 
 def blurred(image: Image.Image, box: Box, radius: float) -> Image.Image:
     """Return the part of an image inside a box, softly blurred, at an eighth of its size; shrinking makes any radius cheap."""
     left, top, right, bottom = (round(value) for value in box)
-    return image.crop((left, top, right, bottom)).reduce(8).filter(ImageFilter.GaussianBlur(radius / 8))
+    return image.reduce(8, (left, top, right, bottom)).filter(ImageFilter.GaussianBlur(radius / 8))

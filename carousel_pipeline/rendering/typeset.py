@@ -190,8 +190,11 @@ def _kept_in(
     ink = union(inked[-count:])
     shift = max(0.0, column.left - hang - ink[0]) or min(0.0, column.left + column.width + hang - ink[2])
     if shift:
-        runs[-count:] = [replace(run, x=run.x + shift) for run in runs[-count:]]
         inked[-count:] = [(box[0] + shift, box[1], box[2] + shift, box[3]) for box in inked[-count:]]
+        runs[-count:] = [
+            replace(run, x=run.x + shift, bounds=bounds)
+            for run, bounds in zip(runs[-count:], inked[-count:], strict=True)
+        ]
         extents[:] = [(left + shift, right + shift) for left, right in extents]
 
 
@@ -220,9 +223,10 @@ def _place_runs(
         if run.glyphs:
             xs = tuple(value * size for value in run.xs)
             ys = tuple(-value * size for value in run.ys)
-            runs.append(GlyphRun(run.face, size * run.scale, x, baseline, run.glyphs, xs, ys, ink))
             left, bottom, right, top = run.ink
-            inked.append((x + left * size, baseline - top * size, x + right * size, baseline - bottom * size))
+            bounds = (x + left * size, baseline - top * size, x + right * size, baseline - bottom * size)
+            runs.append(GlyphRun(run.face, size * run.scale, x, baseline, run.glyphs, xs, ys, ink, bounds))
+            inked.append(bounds)
         x += run.advance * size
 
 

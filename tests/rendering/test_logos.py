@@ -11,6 +11,7 @@ from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.rendering import Brand, SlideLayout, draw_slide, layout_deck, load_style, load_styles
 from carousel_pipeline.rendering.logo import paint_logo, proportion, read_logo
 from carousel_pipeline.rendering.scene import overlap
+from carousel_pipeline.rendering.surface import Surface
 from carousel_pipeline.requests import Deck, Ratio
 
 DeckOf = Callable[[str], Deck]
@@ -64,9 +65,9 @@ def test_it_stands_out_whatever_its_colour(style: str, colour: str, deck_of: Dec
 def test_it_keeps_its_proportions() -> None:
     wide = _ring("#123456", (400, 200))
     assert proportion(wide) == pytest.approx(380 / 180, rel=0.03)
-    canvas = Image.new("RGB", (300, 300), "white")
-    paint_logo(canvas, (50, 50, 250, 250), wide)
-    rows, columns = np.nonzero(np.asarray(canvas.convert("L")) < 200)
+    surface = Surface.filled(300, 300, (255, 255, 255))
+    paint_logo(surface, (50, 50, 250, 250), wide)
+    rows, columns = np.nonzero(np.asarray(surface.image.convert("L")) < 200)
     assert (np.ptp(columns) + 1) / (np.ptp(rows) + 1) == pytest.approx(380 / 180, rel=0.05)
 
 
