@@ -54,10 +54,10 @@ class RubOrder:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """A pack that was paid; `price` in Stars or kopecks."""
+    """A pack that was paid; `price` in Stars or kopecks, `number` ours."""
 
+    number: int
     source: Literal["stars", "rub"]
-    charge: str
     pack: str
     credits: int
     price: int
@@ -69,6 +69,7 @@ class Purchase:
 class Subscription:
     """A monthly plan, named by its first charge."""
 
+    order_id: UUID
     charge: str
     credits: int
     stars: int
@@ -235,9 +236,9 @@ class Books:
         """Return a person's monthly plans that are paid now."""
         return [Subscription(**row) for row in await self._rows("subscriptions", tg=tg)]
 
-    async def begin_refund(self, tg: int, charge: str) -> RefundVerdict:
+    async def begin_refund(self, tg: int, number: int) -> RefundVerdict:
         """Take an unspent pack's credits and promise its Stars, in one transaction."""
-        verdict: RefundVerdict = (await self._one("refund_begin", tg=tg, charge=charge))["verdict"]
+        verdict: RefundVerdict = (await self._one("refund_begin", tg=tg, number=number))["verdict"]
         return verdict
 
     async def ask_refunds_again(self) -> int:

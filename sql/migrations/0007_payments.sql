@@ -356,7 +356,7 @@ language sql security definer set search_path = pay, ledger, pg_temp as $f$
 -- A buyer's packs, newest first, and whether each may be returned: gifts are spent before packs and packs in the order they were
 -- bought, so a pack is unspent while what may be spent covers it and every pack bought after it.
 create function pay.purchases(p_tg bigint, p_limit int default 10)
-returns table (source text, charge text, pack text, credits bigint, price bigint, paid_at timestamptz, state text)
+returns table (number bigint, source text, pack text, credits bigint, price bigint, paid_at timestamptz, state text)
 language sql stable security definer set search_path = pay, ledger, pg_temp as $f$
   with mine as (
     select p.*, pay._reversed(p.source, p.charge) as gone, u.restricted, w.available
@@ -365,28 +365,28 @@ language sql stable security definer set search_path = pay, ledger, pg_temp as $
   x as (
     select m.*, coalesce(sum(m.credits) filter (where not m.gone) over
                          (order by m.number rows between 1 following and unbounded following), 0) as later from mine m)
-  select x.source, x.charge, x.pack, x.credits, x.price, x.paid_at,
+  select x.number, x.source, x.pack, x.credits, x.price, x.paid_at,
          case when r.state = 'pending' then 'returning' when r.state = 'done' then 'returned' when x.gone then 'reversed'
               when x.source = 'stars' and not x.restricted and x.available >= x.credits + x.later then 'unspent' else 'spent' end
     from x left join pay.refund r on r.source = x.source and r.charge = x.charge
    order by x.number desc limit least(greatest(p_limit, 1), 50) $f$;
 
 -- Takes the credits and promises the Stars, or says why not: 'begun', 'already', 'spent', 'gone' (not this person's).
-create function pay.refund_begin(p_tg bigint, p_charge text) returns text
+create function pay.refund_begin(p_tg bigint, p_number bigint) returns text
 language plpgsql security definer set search_path = pay, ledger, pg_temp as $f$
 declare uid bigint := pay._lock(p_tg); paid pay.purchase; later bigint; free bigint;
 begin
-  select * into paid from pay.purchase where source = 'stars' and charge = p_charge and user_id = uid;
+  select * into paid from pay.purchase where number = p_number and source = 'stars' and user_id = uid;
   if not found then return 'gone'; end if;
-  if exists (select 1 from pay.refund where source = 'stars' and charge = p_charge) then return 'already'; end if;
-  if pay._reversed('stars', p_charge) then return 'gone'; end if;
+  if exists (select 1 from pay.refund where source = 'stars' and charge = paid.charge) then return 'already'; end if;
+  if pay._reversed('stars', paid.charge) then return 'gone'; end if;
   select available into free from ledger.wallet w join ledger.app_user u on u.id = w.user_id where w.user_id = uid and not u.restricted;
   select coalesce(sum(credits), 0) into later from pay.purchase p
    where p.user_id = uid and p.number > paid.number and not pay._reversed(p.source, p.charge);
   if free is null or free < paid.credits + later then return 'spent'; end if;
-  perform ledger.chargeback(p_tg, 'stars', p_charge, paid.credits, 'buyer_refund');
-  insert into pay.refund (source, charge, user_id) values ('stars', p_charge, uid);
-  perform ledger._tell('refund_stars', 'refund_stars:' || p_charge, jsonb_build_object('source', 'stars', 'charge', p_charge));
+  perform ledger.chargeback(p_tg, 'stars', paid.charge, paid.credits, 'buyer_refund');
+  insert into pay.refund (source, charge, user_id) values ('stars', paid.charge, uid);
+  perform ledger._tell('refund_stars', 'refund_stars:' || paid.charge, jsonb_build_object('source', 'stars', 'charge', paid.charge));
   return 'begun';
 end $f$;
 
@@ -453,9 +453,9 @@ language sql stable security definer set search_path = pay, ledger, bot, pg_temp
    where p.source = p_source and p.charge = p_charge $f$;
 
 create function pay.subscriptions(p_tg bigint)
-returns table (charge text, credits bigint, stars bigint, paid_until timestamptz, state text)
+returns table (order_id uuid, charge text, credits bigint, stars bigint, paid_until timestamptz, state text)
 language sql stable security definer set search_path = pay, ledger, pg_temp as $f$
-  select s.charge, o.credits, o.stars, s.paid_until, s.state
+  select s.order_id, s.charge, o.credits, o.stars, s.paid_until, s.state
     from pay.subscription s join pay.star_order o on o.id = s.order_id join ledger.app_user u on u.id = s.user_id
    where u.tg_user_id = p_tg and s.paid_until > clock_timestamp() order by s.paid_until desc, s.charge limit 5 $f$;
 
@@ -574,7 +574,7 @@ grant execute on function pay.agreed(bigint, int), pay.agree(bigint, int),
   pay.rub_order_open(bigint, int, text, bigint, bigint), pay.rub_order_named(uuid, text),
   pay.stars_paid(bigint, uuid, text, bigint, timestamptz, text, timestamptz), pay.stars_returned(bigint, text, bigint),
   pay.rub_settle(uuid, text, text, bigint, bigint, timestamptz, text), pay.subscription_changed(bigint, uuid, text),
-  pay.purchases(bigint, int), pay.refund_begin(bigint, text), pay.refunds_again(), pay.cursor_at(text), pay.cursor_to(text, bigint),
+  pay.purchases(bigint, int), pay.refund_begin(bigint, bigint), pay.refunds_again(), pay.cursor_at(text), pay.cursor_to(text, bigint),
   pay.rub_open_since(), pay.receipt(text, text), pay.subscriptions(bigint), pay.promo_redeem(bigint, text),
   pay.referral_code_of(bigint), pay.referral_reward(bigint), pay.health() to led_pay;
 grant execute on function pay.cursor_at(text), pay.cursor_to(text, bigint), pay.stars_audit(jsonb), pay.health() to led_pipeline;

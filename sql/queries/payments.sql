@@ -36,10 +36,10 @@ select pay.rub_settle(%(order)s, %(payment)s, %(status)s, %(kopecks)s, %(returne
 select pay.rub_open_since() as since;
 
 -- name: purchases
-select source, charge, pack, credits, price, paid_at, state from pay.purchases(%(tg)s, %(limit)s);
+select number, source, pack, credits, price, paid_at, state from pay.purchases(%(tg)s, %(limit)s);
 
 -- name: refund_begin
-select pay.refund_begin(%(tg)s, %(charge)s) as verdict;
+select pay.refund_begin(%(tg)s, %(number)s) as verdict;
 
 -- name: refunds_again
 select pay.refunds_again() as again;
@@ -48,7 +48,7 @@ select pay.refunds_again() as again;
 select tg_user_id, user_id, locale, credits, price, available, debt, refund from pay.receipt(%(source)s, %(charge)s);
 
 -- name: subscriptions
-select charge, credits, stars, paid_until, state from pay.subscriptions(%(tg)s);
+select order_id, charge, credits, stars, paid_until, state from pay.subscriptions(%(tg)s);
 
 -- name: promo_redeem
 select verdict, credits from pay.promo_redeem(%(tg)s, %(code)s);
