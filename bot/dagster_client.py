@@ -15,7 +15,7 @@ from carousel_pipeline.tags import DISPATCH_TAG, partition_tags, run_tags
 LOCATION: Final = "carousel_pipeline"
 REPOSITORY: Final = "__repository__"
 PARTITIONS: Final = "requests"
-JOBS: Final = frozenset({"outline", "carousel"})
+JOBS: Final = frozenset({"outline", "carousel", "edit"})
 
 FIND_RUN: Final = """
 query FindRun($tags: [ExecutionTag!]!) {

@@ -12,7 +12,7 @@ defs = dg.Definitions(
     # "Materialize" in the UI makes a job of its own: without this, one fresh interpreter a step.
     executor=dg.in_process_executor,
     assets=[assets.copy, assets.images, assets.rendered_slides, assets.delivery_receipt],
-    jobs=[jobs.outline, jobs.carousel],
+    jobs=[jobs.outline, jobs.carousel, jobs.edit],
     sensors=[sensors.dispatch_requests, sensors.settle_holds, sensors.fast_refund, sensors.fast_refund_canceled],
     resources={
         "database": Database(url=database_url),

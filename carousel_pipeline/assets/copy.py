@@ -2,6 +2,9 @@
 
 The job `outline` makes it before anybody has paid; nothing here touches money. The text is checked again although the bot did:
 a partition can be materialised by hand in the UI (M22). A style that does not exist is refused here, before anything costs.
+
+A change that needs no writer was opened with its deck, which is handed on as it is. A change of language is translated here once:
+a rerun finds the deck in its language and asks nobody.
 """
 
 import asyncio
@@ -10,11 +13,12 @@ from collections.abc import Iterator
 import dagster as dg
 
 from carousel_pipeline.assets.policy import dagster_errors
-from carousel_pipeline.copywriting import Brief
+from carousel_pipeline.copywriting import Brief, Copywriter, Usage, Written
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.partitions import request_partitions
-from carousel_pipeline.records import RequestRecords
-from carousel_pipeline.requests import Deck, SourceError, clean_source, price_of
+from carousel_pipeline.records import RequestRecord, RequestRecords
+from carousel_pipeline.requests import MIN_SLIDES, Deck, SourceError, clean_source, price_of
+from carousel_pipeline.requests.change import EditRefusedError, as_source, in_other_words
 from carousel_pipeline.resources import Database, Providers
 
 
@@ -35,14 +39,16 @@ def copy(
         records = RequestRecords(session)
         request = records.load(context.partition_key)
         load_style(request.options.style)
-        try:
-            source = clean_source(request.source)
-        except SourceError as error:
-            raise PermanentError(str(error)) from None
         writer = providers.writer()
-        written = asyncio.run(writer.write(Brief(source=source, options=request.options)))
+        if request.written is None:
+            written = asyncio.run(writer.write(Brief(source=_source(request), options=request.options)))
+        elif request.change.language not in {None, request.written.language}:
+            written = _translate(request.written, request, writer)
+            records.translated(request.id, written.deck)
+        else:
+            written = Written(deck=request.written, usage=Usage(model="none"))
         deck = written.deck
-    wanted = request.options.slides
+    wanted = request.options.slides if request.written is None else len(deck.slides)
     yield dg.MaterializeResult(
         value=deck,
         metadata={
@@ -70,6 +76,32 @@ def copy(
             )
         ],
     )
+    if request.written is not None:
+        return
     # After the value is stored: a process killed in between left an outline that people confirmed and no run could find.
     with dagster_errors(context), database.session() as session:
         RequestRecords(session).outline_ready(request.id, deck, price_of(deck))
+
+
+def _source(request: RequestRecord) -> str:
+    try:
+        return clean_source(request.source)
+    except SourceError as error:
+        raise PermanentError(str(error)) from None
+
+
+def _translate(deck: Deck, request: RequestRecord, writer: Copywriter) -> Written:
+    """Have a made deck said in another language, slide by slide, its pictures untouched.
+
+    Raises:
+        PermanentError: the writer does not translate, or changed the slides.
+    """
+    wish = request.options.model_copy(update={"slides": max(MIN_SLIDES, len(deck.slides)), "words": "keep"})
+    written = asyncio.run(writer.write(Brief(source=as_source(deck), options=wish)))
+    if written.deck.language != request.change.language:
+        raise PermanentError(f"the writer {writer.name} does not translate into {request.change.language}")
+    try:
+        translated = in_other_words(deck, written.deck)
+    except EditRefusedError as error:
+        raise PermanentError(str(error)) from None
+    return written.model_copy(update={"deck": translated})

@@ -1,7 +1,9 @@
 """Sending the album, and the money that follows from what became of it. A stand-in for a refused picture is not charged.
 
 The intent is committed before the first byte goes to Telegram, the capture together with the message ids after. Between the two
-lies the one moment that cannot be closed: then the delivery is *in doubt*, nothing is sent again, and the user is asked.
+lies the one moment that cannot be closed: then the delivery is *in doubt*, nothing is sent again, and the user is asked. So it is
+kept as short as it can be: the intent is the last thing before the first byte, and what ends it is said over a second
+connection when the first breaks.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import dagster as dg
 import psycopg
 from psycopg import Connection
 
+from carousel_pipeline.artifacts import ArtifactStore
 from carousel_pipeline.assets.claim import Claim, claimed
 from carousel_pipeline.assets.policy import dagster_errors
 from carousel_pipeline.database import Row
@@ -23,11 +26,12 @@ from carousel_pipeline.ledger.pipeline import PipelineLedger
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.records import RequestRecord, RequestRecords
 from carousel_pipeline.requests import Deck, album_caption
+from carousel_pipeline.requests.change import charge_of
 from carousel_pipeline.requests.results import Pictures, Receipt, RenderedSlides
 from carousel_pipeline.resources import Artifacts, Database, Telegram
 
 if TYPE_CHECKING:
-    from carousel_pipeline.delivery import Arrived
+    from carousel_pipeline.delivery import Arrived, Page
 
 _AWAY: Final = (LedgerUnavailableError, psycopg.OperationalError)
 _RECORD_AGAIN_S: Final = (0.1, 1.0, 4.0)
@@ -56,52 +60,76 @@ def delivery_receipt(
     with dagster_errors(context), database.session() as session:
         records = RequestRecords(session)
         request = records.load(context.partition_key)
-        with claimed(context, session, request) as claim:
+        with claimed(context, session, request, database.session) as claim:
             if claim is not None:
                 claim.rendered()
                 store = artifacts.store()
-                slides = [store.get(item.key) for item in rendered_slides.items]
-                records.report_progress(request.id, "sending", 0, len(slides))
-                stand_ins = sum(picture.stand_in for picture in images.items)
-                delivery_id = claim.begin_delivery(len(slides) - stand_ins if stand_ins else None)
-                receipt = _deliver(
-                    claim, delivery_id, request, session, database, slides, album_caption(copy), telegram
-                )
+                pages = _pages(rendered_slides, request, records, store)
+                records.report_progress(request.id, "sending", 0, len(pages))
+                charge = charge_of(request.change, request.price or 0, images)
+                receipt = _deliver(claim, charge, request, session, database, pages, album_caption(copy), telegram)
         arrived = records.album(request.id)
     if claim is not None:
         yield dg.MaterializeResult(value=receipt, metadata={"message ids": ", ".join(map(str, receipt.message_ids))})
     yield dg.AssetCheckResult(check_name="all_arrived", passed=len(arrived) == len(rendered_slides.items))
 
 
+def _pages(
+    slides: RenderedSlides, request: RequestRecord, records: RequestRecords, store: ArtifactStore
+) -> list["Page"]:
+    """What to send: a slide that stands unchanged in the base's album goes by its file id, the others are read now."""
+    from carousel_pipeline.delivery import Page  # noqa: PLC0415 - aiogram: only in a run
+
+    base = request.change.base
+    album = {item.position: item.file_id for item in records.album(base) if item.kind == "photo"} if base else {}
+    known = {row.key: album.get(row.position) for row in records.artifacts(base, "slide").values()} if base else {}
+
+    def page(key: str) -> Page:
+        if file_id := known.get(key):
+            return Page(lambda: store.get(key), file_id)
+        data = store.get(key)
+        return Page(lambda: data)
+
+    return [page(item.key) for item in slides.items]
+
+
 def _deliver(
     claim: Claim,
-    delivery_id: int,
+    charge: int | None,
     request: RequestRecord,
     session: Connection[Row],
     database: Database,
-    slides: list[bytes],
+    pages: list["Page"],
     caption: str,
     telegram: Telegram,
 ) -> Receipt:
     from carousel_pipeline.delivery import Arrived, Outcome, Unknown, send_album  # noqa: PLC0415 - aiogram: only in a run
 
+    intents: list[int] = []
+
+    def may_send() -> bool:
+        if intents:
+            return claim.alive()
+        intents.append(claim.begin_delivery(charge))
+        return True
+
     async def send() -> Outcome:
         async with telegram.client() as bot:
-            outcome = await send_album(bot, request.chat_id, slides, caption, may_send=claim.alive)
+            outcome = await send_album(bot, request.chat_id, pages, caption, may_send=may_send)
             # Before the client closes, which takes aiogram a quarter of a second: dying in it would put in doubt what is known.
             if isinstance(outcome, Arrived):
-                await _record(outcome, delivery_id, request.id, session, database)
+                await _record(outcome, intents[0], request.id, session, database)
             return outcome
 
     outcome = asyncio.run(send())
     if isinstance(outcome, Arrived):
         return Receipt(message_ids=outcome.message_ids)
     if isinstance(outcome, Unknown):
-        claim.in_doubt(delivery_id, outcome.reason)
+        claim.in_doubt(intents[0], outcome.reason)
         raise PermanentError(
             f"delivery in doubt ({outcome.reason}): the user is asked, nothing is sent again by itself"
         )
-    claim.rejected(delivery_id, outcome.reason)
+    claim.rejected(intents[0], outcome.reason)
     raise PermanentError(f"Telegram did not take the album ({outcome.reason}); the credits go back")
 
 
@@ -111,7 +139,7 @@ async def _record(
     """Store the album and charge it; a connection that breaks at this moment does not make unknown what is known."""
 
     def record(connection: Connection[Row]) -> None:
-        RequestRecords(connection).keep_album(request_id, list(outcome.message_ids), list(outcome.file_ids))
+        RequestRecords(connection).keep_album(request_id, outcome.kind, outcome.message_ids, outcome.file_ids)
         PipelineLedger(connection).delivered(delivery_id, outcome.message_ids)
 
     try:

@@ -1,8 +1,12 @@
-"""The pictures of one confirmed request, each stored the moment it arrives: what was bought once is never bought again."""
+"""The pictures of one confirmed request, each stored the moment it arrives: what was bought once is never bought again.
+
+A change takes its base's pictures over before anything is painted. One that is not stored any more is an error, never painted
+anew: nobody has paid for it. A picture that was to be painted anew and was refused leaves the old one in its place, not charged.
+"""
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -10,6 +14,7 @@ from carousel_pipeline.artifacts import ArtifactStore, content_key
 from carousel_pipeline.assets.claim import claimed
 from carousel_pipeline.assets.policy import dagster_errors
 from carousel_pipeline.copywriting import Usage
+from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.imagery import Painter, Picture, PictureBrief
 from carousel_pipeline.imagery.painting import paint_deck, picture_briefs
 from carousel_pipeline.partitions import request_partitions
@@ -76,14 +81,24 @@ def _paint(
         size=canvas(request.options.ratio),
     )
     recipes = {brief.position: _recipe(brief, painter) for brief in briefs}
-    kept = {
-        position: _load(row, store)
+    base = records.artifacts(request.change.base, "picture") if request.change.base else {}
+    taken = _take_over(len(briefs), base, request, records)
+    rows = {
+        position: row
         for position, row in records.artifacts(request.id, "picture").items()
-        if row.recipe == recipes.get(position)
+        if position in taken or row.recipe == recipes.get(position)
     }
+    if len(rows) == len(briefs):
+        return []
+    kept = {position: _load(row, store) for position, row in rows.items()}
     painted: list[Picture] = []
 
     def keep(brief: PictureBrief, picture: Picture) -> None:
+        before = base.get(request.change.before(brief.position) or 0)
+        if picture.stand_in and before is not None:
+            records.keep_artifact(request.id, _in_place(before, brief.position, refused=True))
+            painted.append(picture)
+            return
         key = content_key(picture.data, "jpg")
         store.put(key, picture.data, content_type="image/jpeg")
         records.keep_artifact(
@@ -107,6 +122,28 @@ def _paint(
     records.report_progress(request.id, "pictures", len(kept), len(briefs))
     asyncio.run(paint_deck(briefs, painter, kept=kept, keep=keep))
     return painted
+
+
+def _take_over(
+    slides: int, base: Mapping[int, ArtifactRow], request: RequestRecord, records: RequestRecords
+) -> set[int]:
+    """Record the base's pictures as this request's own; return the slides that have one now.
+
+    Raises:
+        PermanentError: one of them is not stored any more.
+    """
+    wanted = {slide: request.change.taken_from(slide) for slide in range(1, slides + 1)}
+    places = {slide: before for slide, before in wanted.items() if before is not None}
+    if missing := sorted(before for before in places.values() if before not in base):
+        raise PermanentError(f"pictures {missing} of request {request.change.base} are not stored any more")
+    for slide, before in places.items():
+        records.keep_artifact(request.id, _in_place(base[before], slide))
+    return set(places)
+
+
+def _in_place(row: ArtifactRow, slide: int, *, refused: bool = False) -> ArtifactRow:
+    meta = row.meta | {"stand_in": True} if refused else row.meta
+    return row.model_copy(update={"position": slide, "meta": meta})
 
 
 def _recipe(brief: PictureBrief, painter: Painter) -> str:

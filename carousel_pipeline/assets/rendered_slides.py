@@ -1,13 +1,15 @@
-"""The finished slides of one request: type on pictures, drawn from what is stored and from nothing else."""
+"""The finished slides of one request: type on pictures, drawn from what is stored and from nothing else.
 
-import hashlib
+A slide's recipe is everything it is drawn from, so a change draws only the slides that it changed and takes the others over from
+its base; an undo draws none. The PDF and the ZIP are made with the slides: the bot sends them from storage at a tap and cannot
+draw. A brand that cannot be drawn never stops a carousel.
+"""
+
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from carousel_pipeline.artifacts import content_key
 from carousel_pipeline.assets.claim import claimed
 from carousel_pipeline.assets.policy import dagster_errors
 from carousel_pipeline.assets.preview import contact_sheet
@@ -16,9 +18,6 @@ from carousel_pipeline.records import ArtifactRow, RequestRecords
 from carousel_pipeline.requests import Deck
 from carousel_pipeline.requests.results import Pictures, RenderedSlides, StoredSlide
 from carousel_pipeline.resources import Artifacts, Database
-
-if TYPE_CHECKING:
-    from carousel_pipeline.rendering import RenderedSlide
 
 MAX_PHOTO_BYTES = 10_000_000
 MIN_CONTRAST = 4.5
@@ -43,7 +42,8 @@ def rendered_slides(
     context: dg.AssetExecutionContext, copy: Deck, images: Pictures, database: Database, artifacts: Artifacts
 ) -> Iterator[dg.MaterializeResult[RenderedSlides] | dg.AssetCheckResult]:
     """Finished slides as JPEG, with what the layout had to do to make the text fit."""
-    from carousel_pipeline.rendering import canvas, load_style, render_deck  # noqa: PLC0415 - fonts and numpy: only in a run
+    from carousel_pipeline.assets.drawing import brand_of, draw, pack  # noqa: PLC0415 - fonts and numpy: only in a run
+    from carousel_pipeline.rendering import canvas, load_style  # noqa: PLC0415 - as above
 
     with dagster_errors(context), database.session() as session:
         records = RequestRecords(session)
@@ -54,24 +54,28 @@ def rendered_slides(
                 records.report_progress(request.id, "rendering", 0, len(copy.slides))
                 store = artifacts.store()
                 began = time.perf_counter()
-                drawn = render_deck(copy, style, ratio, [store.get(picture.key) for picture in images.items])
+                brand, brand_warning = brand_of(request, store)
+                drawn = draw(copy, style, brand, images, request, records, store)
                 drawing_ms = round((time.perf_counter() - began) * 1000)
-                for slide in drawn:
-                    key = content_key(slide.jpeg, "jpg")
-                    store.put(key, slide.jpeg, content_type="image/jpeg")
-                    records.keep_artifact(request.id, _row(slide, key, f"{style.id}@{style.version} {ratio}"))
+                shown = {row.position: row for row in records.artifacts(request.id, "slide").values()}
+                jpegs = [drawn[place] if place in drawn else store.get(row.key) for place, row in sorted(shown.items())]
+                pack(jpegs, copy, style, request, records, store)
                 claim.rendered()
         slides = [_stored(row) for row in records.artifacts(request.id, "slide").values()]
     if claim is not None:
         yield dg.MaterializeResult(
             value=RenderedSlides(style=style.id, style_version=style.version, ratio=ratio, items=tuple(slides)),
             metadata={
-                "slides": dg.MetadataValue.md(contact_sheet([slide.jpeg for slide in drawn])),
+                "slides": dg.MetadataValue.md(contact_sheet(jpegs)),
+                "drawn in this run": len(drawn),
                 "style": f"{style.id} (version {style.version})",
                 "size": f"{ratio}, {slides[0].width} x {slides[0].height}",
                 "drawing ms": drawing_ms,
                 "worst contrast": min(slide.contrast for slide in slides),
-                "warnings": dg.MetadataValue.json({str(s.position): list(s.warnings) for s in slides if s.warnings}),
+                "warnings": dg.MetadataValue.json(
+                    {str(s.position): list(s.warnings) for s in slides if s.warnings}
+                    | ({"brand": [brand_warning]} if brand_warning else {})
+                ),
                 "bytes": sum(slide.bytes for slide in slides),
             },
         )
@@ -82,22 +86,6 @@ def rendered_slides(
         "contrast": all(slide.contrast >= MIN_CONTRAST for slide in slides),
     }
     yield from (dg.AssetCheckResult(check_name=name, passed=ok) for name, ok in passed.items())
-
-
-def _row(slide: "RenderedSlide", key: str, recipe: str) -> ArtifactRow:
-    warnings = [" ".join(filter(None, (warning.field, warning.kind, warning.detail))) for warning in slide.warnings]
-    return ArtifactRow(
-        role="slide",
-        position=slide.position,
-        recipe=recipe,
-        sha256=hashlib.sha256(slide.jpeg).hexdigest(),
-        key=key,
-        content_type="image/jpeg",
-        bytes=len(slide.jpeg),
-        width=slide.width,
-        height=slide.height,
-        meta={"contrast": round(slide.contrast, 2), "inside": slide.ink_inside, "warnings": warnings},
-    )
 
 
 def _stored(row: ArtifactRow) -> StoredSlide:

@@ -1,11 +1,12 @@
 """Sending finished slides to a chat, and telling arrived, refused and unknown apart."""
 
 from carousel_pipeline.delivery.outcome import Arrived, Outcome, Refused, Unknown, WaitAndResend, read_failure
-from carousel_pipeline.delivery.telegram import send_album, telegram_bot
+from carousel_pipeline.delivery.telegram import Page, send_album, telegram_bot
 
 __all__ = [
     "Arrived",
     "Outcome",
+    "Page",
     "Refused",
     "Unknown",
     "WaitAndResend",

@@ -6,6 +6,7 @@ counted every answer as delivered (C3). A flood wait can hide in a 400 with half
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import regex
 from aiogram.exceptions import (
@@ -20,6 +21,10 @@ from aiogram.exceptions import (
 )
 from aiohttp import ClientConnectorError
 
+_UNFIT = regex.compile(
+    r"too big|PHOTO_INVALID_DIMENSIONS|IMAGE_PROCESS_FAILED|PHOTO_SAVE_FILE_INVALID", regex.IGNORECASE
+)
+_UNKNOWN_FILE = regex.compile(r"wrong (?:file|remote file) identifier|wrong file_id|FILE_REFERENCE", regex.IGNORECASE)
 _HIDDEN_FLOOD_WAIT = regex.compile(r"too many requests: retry after \d+", regex.IGNORECASE)
 
 
@@ -29,11 +34,15 @@ class Arrived:
 
     message_ids: tuple[int, ...]
     file_ids: tuple[str, ...]
+    kind: Literal["photo", "document"] = "photo"
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Certainly not delivered, and sending the same again is pointless; `reason` is a word for records and messages."""
+    """Certainly not delivered, and sending the same again is pointless; `reason` is a word for records and messages.
+
+    `too_large` and `unknown_file` may be tried in another form: other bytes, or the bytes instead of a file id.
+    """
 
     reason: str
 
@@ -69,8 +78,8 @@ def read_failure(error: Exception) -> Refused | WaitAndResend | Unknown:
             return Refused("blocked")
         case TelegramEntityTooLarge():
             return Refused("too_large")
-        case TelegramBadRequest() if _HIDDEN_FLOOD_WAIT.search(error.message):
-            return Unknown("flood_wait_inside_album")
+        case TelegramBadRequest():
+            return _bad_request(error.message)
         case TelegramServerError():
             return Unknown("telegram_5xx")
         case TelegramNetworkError() if isinstance(error.__cause__, ClientConnectorError):
@@ -83,3 +92,11 @@ def read_failure(error: Exception) -> Refused | WaitAndResend | Unknown:
             return Refused("refused")
         case _:
             raise error
+
+
+def _bad_request(message: str) -> Refused | Unknown:
+    if _HIDDEN_FLOOD_WAIT.search(message):
+        return Unknown("flood_wait_inside_album")
+    if _UNFIT.search(message):
+        return Refused("too_large")
+    return Refused("unknown_file" if _UNKNOWN_FILE.search(message) else "refused")

@@ -34,13 +34,14 @@ def pdf_of(jpegs: Sequence[bytes], limit: int = PDF_LIMIT) -> bytes:
     for quality in _QUALITIES:
         if len(document) < limit:
             return document
-        document = to_pdf([_again(jpeg, quality) for jpeg in jpegs])
+        document = to_pdf([lighter(jpeg, quality) for jpeg in jpegs])
     if len(document) < limit:
         return document
     raise PermanentError(f"{len(jpegs)} slides do not fit into a PDF of {limit:,} bytes; make two decks of them")
 
 
-def _again(jpeg: bytes, quality: int) -> bytes:
+def lighter(jpeg: bytes, quality: int = _QUALITIES[1]) -> bytes:
+    """Return the same picture, encoded again at a lower quality."""
     with Image.open(io.BytesIO(jpeg)) as opened:
         return to_jpeg(opened, quality)
 

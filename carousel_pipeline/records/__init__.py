@@ -1,5 +1,5 @@
 """psycopg calls of schema `carousel` for the pipeline: the request's content, its progress, what was stored for it."""
 
-from carousel_pipeline.records.pipeline import ArtifactRow, RequestRecord, RequestRecords
+from carousel_pipeline.records.pipeline import AlbumItem, ArtifactRow, BrandRecord, RequestRecord, RequestRecords
 
-__all__ = ["ArtifactRow", "RequestRecord", "RequestRecords"]
+__all__ = ["AlbumItem", "ArtifactRow", "BrandRecord", "RequestRecord", "RequestRecords"]

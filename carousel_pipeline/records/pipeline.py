@@ -3,6 +3,7 @@
 A partition key may have been typed by hand in the Dagster UI, so whatever is read here is parsed before anything is spent (M22).
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -13,9 +14,33 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from carousel_pipeline.database import query
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.requests import Deck, Options
+from carousel_pipeline.requests.change import Change
+from carousel_pipeline.requests.options import Kind
 
-ArtifactRole = Literal["picture", "slide"]
+ArtifactRole = Literal["picture", "slide", "pdf", "zip"]
+AlbumKind = Literal["photo", "document"]
 Step = Literal["queued", "pictures", "rendering", "sending"]
+
+
+class BrandRecord(BaseModel):
+    """What the request's person puts on every slide; a None is simply not there."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    handle: str | None = None
+    logo_key: str | None = None
+    accent: str | None = None
+
+
+class AlbumItem(BaseModel):
+    """One message of an album that arrived."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    position: int
+    kind: AlbumKind
+    message_id: int
+    file_id: str = Field(repr=False)
 
 
 class RequestRecord(BaseModel):
@@ -26,10 +51,19 @@ class RequestRecord(BaseModel):
     id: UUID
     user_id: int
     chat_id: int = Field(repr=False)
+    kind: Kind
+    change: Change
     source: str = Field(repr=False)
     options: Options
     phase: str
     deck: Deck | None = None
+    price: int | None = None
+    brand: BrandRecord = BrandRecord()
+
+    @property
+    def written(self) -> Deck | None:
+        """The deck that the request was opened with; None when a writer makes it from the source."""
+        return None if self.kind in {"carousel", "again"} and self.change.base is None else self.deck
 
 
 class ArtifactRow(BaseModel):
@@ -104,14 +138,21 @@ class RequestRecords:
             {"id": request_id, **row.model_dump(exclude={"meta"}), "meta": Jsonb(row.meta)},
         )
 
-    def keep_album(self, request_id: UUID, messages: list[int], files: list[str]) -> None:
+    def keep_album(self, request_id: UUID, kind: AlbumKind, messages: Sequence[int], files: Sequence[str]) -> None:
         """Record the album's message ids and file ids in order, for instant re-sends."""
-        self._connection.execute(query("requests.keep_album"), {"id": request_id, "messages": messages, "files": files})
+        self._connection.execute(
+            query("requests.keep_album"),
+            {"id": request_id, "kind": kind, "messages": list(messages), "files": list(files)},
+        )
 
-    def album(self, request_id: UUID) -> list[int]:
-        """Return the album's message ids, in order; empty while it is not known to have arrived."""
+    def album(self, request_id: UUID) -> list[AlbumItem]:
+        """Return the album, in order; empty while it is not known to have arrived."""
         rows = self._connection.execute(query("requests.album"), {"id": request_id}).fetchall()
-        return [row["message_id"] for row in rows]
+        return [AlbumItem.model_validate(row) for row in rows]
+
+    def translated(self, request_id: UUID, deck: Deck) -> bool:
+        """Store the deck of a change of language; False when a rerun found it stored."""
+        return self._flag("requests.translated", id=request_id, deck=Jsonb(deck.model_dump(mode="json")))
 
     def _flag(self, name: str, **parameters: object) -> bool:
         row = self._connection.execute(query(name), parameters).fetchone()

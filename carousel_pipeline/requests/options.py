@@ -9,7 +9,7 @@ Tone = Literal["neutral", "friendly", "expert", "bold", "playful"]
 Structure = Literal["list", "how_to", "myth_fact", "problem_proof", "story", "before_after", "case", "questions"]
 Words = Literal["rewrite", "keep"]
 PictureMode = Literal["each", "panorama"]
-Kind = Literal["carousel"]
+Kind = Literal["carousel", "again", "text", "picture", "style", "size", "language", "slides", "undo"]
 
 StyleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]

@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from carousel_pipeline.database import query
-from carousel_pipeline.jobs import carousel, outline
+from carousel_pipeline.jobs import carousel, edit, outline
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.requests.dispatch import MissedDispatch, plan_dispatch
 from carousel_pipeline.resources import Database
@@ -16,7 +16,7 @@ BATCH = 50
 
 
 @dg.sensor(
-    jobs=[outline, carousel],
+    jobs=[outline, carousel, edit],
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Submits requests whose dispatch nobody has reported for some seconds.",

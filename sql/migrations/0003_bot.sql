@@ -66,10 +66,11 @@ create table bot.message (
 
 create table bot.document (
   request_id uuid not null constraint document_request_fk references carousel.request (id) on delete cascade,
+  role text not null constraint document_role check (role in ('slide', 'pdf', 'zip')),
   position int not null constraint document_position_range check (position between 1 and 10),
   file_id text not null,
   created_at timestamptz not null default clock_timestamp(),
-  constraint document_pk primary key (request_id, position)
+  constraint document_pk primary key (request_id, role, position)
 );
 comment on table bot.document is 'Telegram''s ids of the full-quality files once sent: the second time costs no upload';
 
@@ -131,9 +132,30 @@ begin
   if created and parent.phase in ('outlined', 'failed') then perform carousel.discard(p_tg, p_parent); end if;
 end $f$;
 
+-- A change of a request, see carousel.open_edit(). The outline's message goes on to the child in the same transaction.
+create function bot.open_edit(p_tg bigint, p_parent uuid, p_client_key text, p_kind text, p_options jsonb, p_deck jsonb,
+                              p_change jsonb, p_price bigint, out request_id uuid, out verdict text)
+language plpgsql security definer set search_path = bot, carousel, ledger, pg_temp as $f$
+begin
+  select o.request_id, o.verdict into open_edit.request_id, open_edit.verdict
+    from carousel.open_edit(p_tg, p_parent, p_client_key, p_kind, p_options, p_deck, p_change, p_price) o;
+  if open_edit.verdict = 'outlined' then
+    update bot.message m set request_id = open_edit.request_id where m.request_id = p_parent and m.kind = 'outline';
+  end if;
+end $f$;
+
+-- What an undo goes back to: the version before this change, or before the one that an undo brought back; null when there is none.
+create function bot.undo_target(p_id uuid) returns uuid
+language sql stable security definer set search_path = carousel, ledger, pg_temp as $f$
+  select before.id
+    from carousel.request r
+    join carousel.request shown on shown.id = case when r.kind = 'undo' then (r.change ->> 'base')::uuid else r.id end
+    join ledger.request before on before.id = shown.parent_id
+   where r.id = p_id and shown.kind not in ('carousel', 'again') and before.state = 'delivered' $f$;
+
 -- Everything the bot shows about a request, and whose it is.
 create view bot.card as
-  select r.id, r.user_id, u.tg_user_id, r.chat_id, p.locale, r.parent_id, r.phase, r.options, r.deck, r.price, r.failure,
+  select r.id, r.user_id, u.tg_user_id, r.chat_id, p.locale, r.parent_id, r.kind, r.change, r.phase, r.options, r.deck, r.price, r.failure,
          r.created_at, r.confirmed_at, l.state as money, l.charged, w.available, w.held,
          exists (select 1 from ledger.transfer x where x.request_id = r.id and x.epoch = l.epoch
                                                     and x.kind in ('reopen', 'second_life')) as on_the_house,
@@ -179,5 +201,6 @@ grant select on bot.message to led_ops;
 grant execute on function
   bot.meet(bigint, text), bot.set_locale(bigint, text), bot.set_blocked(bigint, boolean),
   bot.open_request(bigint, bigint, text, text, jsonb, bigint, uuid), bot.open_child(bigint, uuid, jsonb, bigint),
+  bot.open_edit(bigint, uuid, text, text, jsonb, jsonb, jsonb, bigint), bot.undo_target(uuid),
   bot.owns(bigint, uuid), bot.resolve(bigint, uuid, boolean), bot.usual_seconds() to led_bot;
 reset role;

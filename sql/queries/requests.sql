@@ -1,13 +1,19 @@
 -- Schema carousel as the run processes and the sensors use it (role led_pipeline).
 
 -- name: load
-select id, user_id, chat_id, source, options, phase, deck from carousel.request where id = %(id)s
+select r.id, r.user_id, r.chat_id, r.kind, r.change, r.source, r.options, r.phase, r.deck, r.price,
+       jsonb_build_object('handle', b.handle, 'logo_key', b.logo_key, 'accent', b.accent) as brand
+  from carousel.request r left join carousel.brand b on b.user_id = r.user_id
+ where r.id = %(id)s
 
 -- name: outline_ready
 select carousel.outline_ready(%(id)s, %(deck)s, %(price)s) as done
 
 -- name: outline_failed
 select carousel.outline_failed(%(id)s, %(reason)s) as done
+
+-- name: translated
+select carousel.translated(%(id)s, %(deck)s) as done
 
 -- name: report_progress
 select carousel.report_progress(%(id)s, %(step)s, %(done)s, %(total)s)
@@ -21,10 +27,10 @@ select carousel.keep_artifact(%(id)s, %(role)s, %(position)s, %(recipe)s, %(sha2
                               %(width)s, %(height)s, %(meta)s)
 
 -- name: keep_album
-select carousel.keep_album(%(id)s, %(messages)s::bigint[], %(files)s::text[])
+select carousel.keep_album(%(id)s, %(kind)s, %(messages)s::bigint[], %(files)s::text[])
 
 -- name: album
-select message_id from carousel.album where request_id = %(id)s order by position limit 10
+select position, kind, message_id, file_id from carousel.album where request_id = %(id)s order by position limit 10
 
 -- name: fail_stale_outlines
 select carousel.fail_stale_outlines(%(age)s) as failed

@@ -34,7 +34,9 @@ def network_error(cause: BaseException) -> TelegramNetworkError:
         (TelegramRetryAfter(METHOD, "flood", 7), WaitAndResend(7.0, "flood_wait")),
         (TelegramForbiddenError(METHOD, "bot was blocked by the user"), Refused("blocked")),
         (TelegramEntityTooLarge(METHOD, "too large"), Refused("too_large")),
-        (TelegramBadRequest(METHOD, "Bad Request: PHOTO_INVALID_DIMENSIONS"), Refused("refused")),
+        (TelegramBadRequest(METHOD, "Bad Request: PHOTO_INVALID_DIMENSIONS"), Refused("too_large")),
+        (TelegramBadRequest(METHOD, "Bad Request: wrong file identifier/HTTP URL specified"), Refused("unknown_file")),
+        (TelegramBadRequest(METHOD, "Bad Request: chat not found"), Refused("refused")),
         (TelegramUnauthorizedError(METHOD, "Unauthorized"), Refused("refused")),
         (
             TelegramBadRequest(
