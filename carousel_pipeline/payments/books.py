@@ -21,7 +21,7 @@ from carousel_pipeline.payments.yookassa import RubPayment
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Row]]
 FoundBy = Literal["notice", "reconciliation"]
-CheckoutVerdict = Literal["ok", "unknown", "foreign", "used", "expired", "changed"]
+CheckoutVerdict = Literal["ok", "unknown", "foreign", "used", "expired", "changed", "down"]
 Paid = Literal["credited", "known", "unmatched"]
 Returned = Literal["refunded", "charged_back", "known", "unmatched"]
 RefundVerdict = Literal["begun", "already", "spent", "gone"]
@@ -30,7 +30,7 @@ PromoVerdict = Literal["credited", "used", "over", "unknown", "wait"]
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """Whether an invoice may be paid now, and the language to say so in."""
+    """Whether an invoice may be paid now, and the language to say so in; `down` when nobody could look it up."""
 
     verdict: CheckoutVerdict
     locale: str | None
@@ -211,6 +211,10 @@ class Books:
     async def subscription_changed(self, change: SubscriptionChanged) -> None:
         """Keep a subscription's new state."""
         await self._rows("subscription_changed", tg=change.tg_user_id, order=change.order, state=change.state)
+
+    async def cancel_subscription(self, tg: int, order: UUID) -> None:
+        """Keep that a subscription was stopped here."""
+        await self.subscription_changed(SubscriptionChanged(tg, order, "canceled"))
 
     async def rub_settle(self, payment: RubPayment, found_by: FoundBy) -> str:
         """Enter what the ruble provider's own books say: credited, known, canceled, returned or unmatched."""

@@ -8,25 +8,14 @@ lacking a signature that is never sent).
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
+from carousel_pipeline.networks import Address, Network, networks, within
 
-SENDERS: Final[tuple[Network, ...]] = tuple(
-    ip_network(block)
-    for block in (
-        "185.71.76.0/27",
-        "185.71.77.0/27",
-        "77.75.153.0/25",
-        "77.75.154.128/25",
-        "77.75.156.11/32",
-        "77.75.156.35/32",
-        "2a02:5180::/32",
-    )
+SENDERS: Final = networks(
+    "185.71.76.0/27, 185.71.77.0/27, 77.75.153.0/25, 77.75.154.128/25, 77.75.156.11, 77.75.156.35, 2a02:5180::/32"
 )
 """The provider's published addresses."""
 
@@ -54,34 +43,9 @@ class NotificationError(ValueError):
     """The body is no notification; nothing of it is kept."""
 
 
-def networks(written: str) -> tuple[Network, ...]:
-    """Return the networks of a setting: addresses or blocks between commas.
-
-    Raises:
-        ValueError: one of them is neither.
-    """
-    return tuple(ip_network(part.strip()) for part in written.split(",") if part.strip())
-
-
-def sender(peer: str | None, forwarded: Sequence[str], proxies: Sequence[Network]) -> Address | None:
-    """Return the address a request really came from, None when that cannot be said.
-
-    Args:
-        peer: the socket's other end.
-        forwarded: the values of `X-Forwarded-For`, in the order of the headers.
-        proxies: our own proxies; each of them appends the address it saw, so hops are believed from the end, as long as the one
-            who wrote them is ours.
-    """
-    hops = [hop.strip() for line in forwarded for hop in line.split(",")]
-    at = _address(peer)
-    while at is not None and _within(at, proxies) and hops:
-        at = _address(hops.pop())
-    return at
-
-
 def genuine(address: Address | None, senders: Iterable[Network] = SENDERS) -> bool:
     """Return whether an address is one the provider sends from."""
-    return address is not None and _within(address, senders)
+    return address is not None and within(address, senders)
 
 
 def read_notification(body: bytes) -> Notification:
@@ -100,16 +64,3 @@ def read_notification(body: bytes) -> Notification:
     if event not in EVENTS or not all(isinstance(part, str) and _ID.fullmatch(part) for part in (payment, name)):
         raise NotificationError("not a notification")
     return Notification(event, payment, f"yk:{name}:{event}")
-
-
-def _address(written: str | None) -> Address | None:
-    try:
-        found = ip_address((written or "").partition("%")[0])
-    except ValueError:
-        return None
-    # A socket that listens on IPv6 shows IPv4 peers inside IPv6 addresses.
-    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
-
-
-def _within(address: Address, blocks: Iterable[Network]) -> bool:
-    return any(address.version == block.version and address in block for block in blocks)
