@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carousel_pipeline.errors import ConfigurationError
+from carousel_pipeline.networks import networks
 
 _PLACEHOLDERS = (
     "changeme",
@@ -48,6 +49,15 @@ class Settings(BaseSettings):
     gemini_api_version: str | None = None
     gemini_image_model: str = "gemini-nano-banana-2.1"
 
+    stars_subscriptions: bool = False
+    support_contact: str | None = None
+    yookassa_shop_id: str | None = None
+    yookassa_secret_key: SecretStr | None = None
+    yookassa_api_url: str | None = None
+    yookassa_tax_system: int | None = Field(default=None, ge=1, le=6)
+    yookassa_vat_code: int = Field(default=1, ge=1, le=12)
+    yookassa_trusted_proxies: str | None = None
+
     database_url: SecretStr | None = None
     dagster_database_url: SecretStr | None = None
     dagster_graphql_url: str | None = None
@@ -77,6 +87,18 @@ class Settings(BaseSettings):
             raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: set both or none")
         if self.telegram_webhook_url and self.telegram_webhook_secret is None:
             raise ValueError("TELEGRAM_WEBHOOK_SECRET is needed with TELEGRAM_WEBHOOK_URL")
+        return self
+
+    @model_validator(mode="after")
+    def _rubles_are_on_or_off(self) -> Self:
+        if (self.yookassa_shop_id is None) != (self.yookassa_secret_key is None):
+            raise ValueError("YOOKASSA_SHOP_ID and YOOKASSA_SECRET_KEY belong together: set both or none")
+        if self.yookassa_secret_key is not None:
+            _refuse_weak("YOOKASSA_SECRET_KEY", self.yookassa_secret_key.get_secret_value())
+        try:
+            networks(self.yookassa_trusted_proxies or "")
+        except ValueError:
+            raise ValueError("YOOKASSA_TRUSTED_PROXIES is a list of addresses or blocks, such as 10.0.0.0/8") from None
         return self
 
     @property
