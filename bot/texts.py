@@ -1,7 +1,11 @@
-"""Every word a user reads, from `locales/<language>/bot.po`, compiled in memory when the bot starts.
+"""Every word a user reads, from `locales/<language>/*.po`, compiled in memory when the bot starts.
 
 A msgid is a key (`outline.price`), never a sentence, so a text can be bettered without touching code, and both languages are
 complete or a test says which key is missing. Texts are Telegram HTML: a value put into one is escaped unless it is `Html`.
+
+One file a feature, in every language under the same name: `bot.po` what every part says, `changes.po` an outline's and a
+carousel's changes, `house.po` a person's brand, history and invitations. A new feature brings a file of its own; a key stands in
+one file only.
 """
 
 import gettext
@@ -13,6 +17,7 @@ from typing import Final
 
 from aiogram.utils.text_decorations import html_decoration
 from babel import Locale
+from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -68,8 +73,13 @@ def texts(locale: str) -> Texts:
     """Return the words of `locale`, or of English when there is no such catalogue."""
     if locale not in LOCALES:
         return texts(DEFAULT_LOCALE)
-    with (files("bot") / "locales" / locale / "bot.po").open("rb") as source:
-        catalogue = read_po(source, locale=locale)
+    catalogue = Catalog(locale=locale)
+    folder = files("bot") / "locales" / locale
+    for file in sorted((item for item in folder.iterdir() if item.name.endswith(".po")), key=lambda item: item.name):
+        with file.open("rb") as source:
+            for message in read_po(source, locale=locale):
+                if message.id:
+                    catalogue[message.id if isinstance(message.id, str) else message.id[0]] = message
     compiled = BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)

@@ -18,17 +18,19 @@ BOT = Path(__file__).parents[2] / "bot"
 _ALLOWED_TAGS = {"b", "i", "u", "s", "code", "pre", "a", "blockquote"}
 
 
-def catalogue(locale: str) -> Catalog:
-    with (BOT / "locales" / locale / "bot.po").open("rb") as source:
-        return read_po(source, locale=locale)
+def catalogues(locale: str) -> Iterator[Catalog]:
+    for path in sorted((BOT / "locales" / locale).glob("*.po")):
+        with path.open("rb") as source:
+            yield read_po(source, locale=locale)
 
 
 def entries(locale: str) -> dict[str, tuple[str, ...]]:
     """Every key with its text, or with all its plural forms."""
-    found = {}
-    for message in catalogue(locale):
+    found: dict[str, tuple[str, ...]] = {}
+    for message in (message for catalogue in catalogues(locale) for message in catalogue):
         key = message.id[0] if isinstance(message.id, tuple) else message.id
         if key:
+            assert key not in found, f"{key} stands in two files"
             found[key] = message.string if isinstance(message.string, tuple) else (message.string,)
     return found
 
