@@ -1,0 +1,131 @@
+"""Reports of payments, one after the other from the ledger's inbox into the books.
+
+What stays true: a report is tried until it is entered or a human has to look at it; a report that cannot be read is a dead letter
+at once, loudly, and reconciliation books the payment all the same. Of a YooKassa notification only the id is used: the payment is
+asked for here, apart from the webhook, which has long said 200 (a webhook that waited for the provider hung with it).
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Final
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from bot.errors import postpone
+from carousel_pipeline.errors import TransientError
+from carousel_pipeline.payments import StarsPaid, StarsReturned, SubscriptionChanged, read_update
+from carousel_pipeline.payments.books import Books, Letter
+from carousel_pipeline.payments.yookassa import YooKassa
+
+_log = logging.getLogger(__name__)
+_POLL_S: Final = 1.0
+_LEASE: Final = timedelta(minutes=2)
+_PARALLEL: Final = 8
+_ATTEMPTS: Final = 60
+_READABLE: Final = (KeyError, TypeError, ValueError)
+
+
+class UnfinishedError(TransientError):
+    """The provider's books do not say yet what its notification said."""
+
+
+class Till:
+    """The worker.
+
+    Args:
+        books: where reports are and where they go.
+        yookassa: the ruble provider, when it is switched on.
+    """
+
+    def __init__(self, books: Books, yookassa: YooKassa | None) -> None:
+        self._books = books
+        self._yookassa = yookassa
+        self._news = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def hint(self) -> None:
+        """Hear that a report was stored."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Work for ever."""
+        while True:
+            self._news.clear()
+            try:
+                while await self._take():
+                    pass
+            except (psycopg.OperationalError, PoolTimeout) as error:
+                _log.warning("the ledger's inbox is not reachable: %s", type(error).__name__)
+            try:
+                async with asyncio.timeout(_POLL_S):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def drain(self) -> None:
+        """Wait for what was begun."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _take(self) -> bool:
+        room = _PARALLEL - len(self._tasks)
+        if room <= 0:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            return True
+        letters = await self._books.claim(room, _LEASE)
+        for letter in letters:
+            task = asyncio.create_task(self._enter(letter), name=f"report {letter.id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return len(letters) == room
+
+    async def _enter(self, letter: Letter) -> None:
+        try:
+            await (self._telegram(letter) if letter.source == "tg_update" else self._rubles(letter))
+            await self._books.done(letter.id)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            # It comes back by itself when its lease is over.
+            _log.warning("report %s: %s", letter.id, type(error).__name__)
+        except TransientError as error:
+            await self._give_back(letter, error, max(postpone(letter.attempts), _wish(error)), _ATTEMPTS)
+        except _READABLE as error:
+            _log.error("report %s cannot be read (%s)", letter.id, type(error).__name__)
+            await self._give_back(letter, error, timedelta(), 1)
+        except Exception as error:  # noqa: BLE001 (one report must not end the worker)
+            _log.exception("report %s, try %s", letter.id, letter.attempts)
+            await self._give_back(letter, error, postpone(letter.attempts), _ATTEMPTS)
+
+    async def _telegram(self, letter: Letter) -> None:
+        match read_update(letter.body):
+            case StarsPaid() as paid:
+                credited = await self._books.stars_paid(paid, "notice")
+                if credited.verdict == "unmatched":
+                    _log.error("report %s: a payment fits no order; see pay.unmatched", letter.id)
+            case StarsReturned() as returned:
+                _log.info("report %s: Stars went back (%s)", letter.id, await self._books.stars_returned(returned))
+            case SubscriptionChanged() as change:
+                await self._books.subscription_changed(change)
+            case None:
+                _log.info("report %s is about no money of ours", letter.id)
+
+    async def _rubles(self, letter: Letter) -> None:
+        if self._yookassa is None:
+            raise UnfinishedError("rubles are switched off")
+        payment = await self._yookassa.payment(letter.body["payment"])
+        if letter.body["event"] == "payment.succeeded" and payment.status in {"pending", "waiting_for_capture"}:
+            raise UnfinishedError("the payment is not finished at the provider")
+        if payment.status in {"succeeded", "canceled"}:
+            verdict = await self._books.rub_settle(payment, "notice")
+            _log.log(logging.ERROR if verdict == "unmatched" else logging.INFO, "report %s: %s", letter.id, verdict)
+
+    async def _give_back(self, letter: Letter, error: Exception, retry_in: timedelta, attempts: int) -> None:
+        try:
+            if await self._books.failed(letter.id, type(error).__name__, retry_in, attempts):
+                _log.error("report %s is a dead letter: %s", letter.id, type(error).__name__)
+        except (psycopg.OperationalError, PoolTimeout) as lost:
+            _log.warning("report %s: %s", letter.id, type(lost).__name__)
+
+
+def _wish(error: TransientError) -> timedelta:
+    return timedelta(seconds=error.retry_after_s or 0)
