@@ -44,6 +44,9 @@ from bot.middlewares.human_words import HumanWordsMiddleware, answer
 from bot.middlewares.person import PersonMiddleware
 from bot.notices import Dispatch, Notices
 from bot.outbox import Outbox
+from bot.payments.cashier import Cashier
+from bot.payments.reconciler import EVERY_S
+from bot.payments.room import open_payments
 from bot.polling import poll
 from bot.progress import Board
 from bot.sender import Sender
@@ -86,12 +89,14 @@ class Pace:
         burst: updates of one person at once.
         per_second: more of them a second.
         sweep_s: seconds between two looks of the sweeper.
+        reconcile_s: seconds between two looks at what providers say was paid.
     """
 
     pause_s: float = 1.0
     burst: int = 30
     per_second: float = 1.5
     sweep_s: float = 10.0
+    reconcile_s: float = EVERY_S
 
 
 class App:
@@ -102,10 +107,10 @@ class App:
         inbox: the way in.
     """
 
-    def __init__(self, bot: Bot, dispatcher: Dispatcher, limiter: Limiter, store: Store) -> None:
+    def __init__(self, bot: Bot, dispatcher: Dispatcher, cashier: Cashier, limiter: Limiter, store: Store) -> None:
         self.bot = bot
         self._dispatcher = dispatcher
-        self.inbox = Inbox(bot.id, store, limiter, self._handle, _PARALLEL)
+        self.inbox = Inbox(bot.id, store, cashier, limiter, self._handle, _PARALLEL)
         self.tasks: dict[str, Coroutine[Any, Any, None]] = {}
 
     async def _handle(self, raw: RawUpdate, throttled: bool) -> None:  # noqa: FBT001 (called by the inbox only)
@@ -171,6 +176,9 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         me = await _introduce(bot)
 
         store, storage, styles = Store(pool), PostgresStorage(pool), load_styles()
+        payments = await stack.enter_async_context(
+            open_payments(bot, me, settings, http, store, pace.reconcile_s)
+        )
         demo = bool(settings.demo_providers)
         stage = Stage(bot, store)
         board = Board(store, stage, sender)
@@ -194,11 +202,12 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             demo=demo,
             me=me,
             file_sender=file_sender,
+            desk=payments.desk,
         )
-        app = App(bot, dispatcher, Limiter(pace.burst, pace.per_second), store)
+        app = App(bot, dispatcher, payments.cashier, Limiter(pace.burst, pace.per_second), store)
         dispatch = Dispatch(store, DagsterClient(http, dagster_url))
         runs = Outbox(store, {"dispatch": dispatch.run}, lease=timedelta(seconds=45), parallel=4)
-        chats = Outbox(store, notices.works, lease=timedelta(minutes=5), parallel=8)
+        chats = Outbox(store, {**notices.works, **payments.works}, lease=timedelta(minutes=5), parallel=8)
 
         def hear_outbox(topic: str) -> None:
             runs.hint(topic)
@@ -216,13 +225,14 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             "runs": runs.run(),
             "chats": chats.run(),
             "sweeper": sweep_for_ever(locks, store, pace.sweep_s),
+            **payments.tasks,
             "reclaim": app.inbox.reclaim(),
             "poll": poll(bot, app.inbox),
         }
         try:
             yield app
         finally:
-            for part in (app.inbox, collector, board, runs, chats, file_sender):
+            for part in (app.inbox, payments, collector, board, runs, chats, file_sender):
                 await _within(_DRAIN_S, part.drain())
 
 

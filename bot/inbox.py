@@ -15,6 +15,9 @@ from typing import Any, Final
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from bot.payments.cashier import Cashier
+from bot.payments.updates import KINDS as MONEY
+from bot.payments.updates import is_money
 from bot.store import Store
 from bot.throttle import Limiter, Verdict
 
@@ -22,7 +25,7 @@ _log = logging.getLogger(__name__)
 RawUpdate = dict[str, Any]
 Handle = Callable[[RawUpdate, bool], Awaitable[None]]
 
-UNDERSTOOD: Final = frozenset({"message", "edited_message", "channel_post", "callback_query", "my_chat_member"})
+UNDERSTOOD: Final = frozenset({"message", "edited_message", "channel_post", "callback_query", "my_chat_member", *MONEY})
 """Kinds of updates that are asked for; a kind that a later Telegram invents is passed over."""
 LEASE: Final = timedelta(seconds=60)
 _ATTEMPTS: Final = 5
@@ -35,13 +38,17 @@ class Inbox:
     Args:
         bot_id: whose updates these are; ids are unique per bot.
         store: where updates are kept.
+        cashier: takes what is about money, before anything else here.
         limiter: who may come in.
         handle: called with each update and whether it is only to be told "slower"; it must not fail for the update's sake.
         parallel: how many chats are served at once.
     """
 
-    def __init__(self, bot_id: int, store: Store, limiter: Limiter, handle: Handle, parallel: int) -> None:
+    def __init__(
+        self, bot_id: int, store: Store, cashier: Cashier, limiter: Limiter, handle: Handle, parallel: int
+    ) -> None:
         self._bot_id = bot_id
+        self._cashier = cashier
         self._store = store
         self._limiter = limiter
         self._handle = handle
@@ -56,8 +63,12 @@ class Inbox:
         Raises:
             psycopg.OperationalError: nothing was stored; do not acknowledge.
         """
+        updates = list(updates)
+        await self._cashier.accept(update for update in updates if is_money(update))
         wanted, told = [], []
         for update in updates:
+            if is_money(update):
+                continue
             if UNDERSTOOD.isdisjoint(update):
                 continue
             verdict = Verdict.LET_IN if essential(update) else self._limiter.knock(lane_of(update))

@@ -3,11 +3,12 @@
 from aiogram import Router
 
 from bot.handlers import account, carousel, elsewhere, outline, source, stray
+from bot.payments import handlers as payments
 
 
 def setup() -> Router:
     """Return the router of everything the bot understands."""
     router = Router(name="bot")
-    for room in (elsewhere, account, outline, carousel, source, stray):
+    for room in (elsewhere, payments, account, outline, carousel, source, stray):
         router.include_router(room.setup())
     return router
