@@ -176,9 +176,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         me = await _introduce(bot)
 
         store, storage, styles = Store(pool), PostgresStorage(pool), load_styles()
-        payments = await stack.enter_async_context(
-            open_payments(bot, me, settings, http, store, pace.reconcile_s)
-        )
+        payments = await stack.enter_async_context(open_payments(bot, me, settings, http, store, pace.reconcile_s))
         demo = bool(settings.demo_providers)
         stage = Stage(bot, store)
         board = Board(store, stage, sender)

@@ -12,7 +12,9 @@ from bot.models import Card
 from bot.texts import LOCALES, Html, Texts, texts
 from carousel_pipeline.requests import MAX_SLIDES, MIN_SLIDES, Ratio
 
-COMMANDS: Final = ("start", "new", "balance", "language", "cancel", "help", "terms", "privacy")
+COMMANDS: Final = (
+    "start", "new", "balance", "buy", "language", "cancel", "referral", "promo", "paysupport", "help", "terms", "privacy",
+)  # fmt: skip
 SIZES: Final[tuple[str, ...]] = get_args(Ratio)
 _COUNTS: Final = range(MIN_SLIDES, MAX_SLIDES + 1)
 

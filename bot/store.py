@@ -50,6 +50,10 @@ class Store:
         """Give the welcome credits once per account; False when they were given before."""
         return bool((await self._one("welcome", tg=tg))["granted"])
 
+    async def referred(self, tg: int, code: str) -> bool:
+        """Note who brought a new person; False when the person is not new, or there is no such link."""
+        return bool((await self._one("referred", tg=tg, code=code))["bound"])
+
     async def balance(self, tg: int) -> Balance:
         """Return what a person may spend and what is held."""
         return Balance.of(await self._one("balance", tg=tg))

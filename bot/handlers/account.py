@@ -14,6 +14,7 @@ from bot.styles import Styles
 from bot.texts import LOCALES, Texts, texts
 
 _STYLE_LINK = "s_"
+_FRIEND_LINK = "r_"
 _OPERATIONS = 8
 
 
@@ -55,6 +56,8 @@ async def start(
     style = (command.args or "").removeprefix(_STYLE_LINK)
     if style in styles:
         await state.update_data(style=style)
+    if (command.args or "").startswith(_FRIEND_LINK):
+        await store.referred(event_from_user.id, (command.args or "").removeprefix(_FRIEND_LINK))
     gift = await store.welcome(event_from_user.id)
     screen = views.start(t, event_from_user.first_name, await store.balance(event_from_user.id), gift=gift, demo=demo)
     await message.answer(screen.text, reply_markup=screen.keyboard)

@@ -12,6 +12,9 @@ select bot.set_blocked(%(user)s, %(blocked)s);
 -- name: welcome
 select ledger.welcome(%(tg)s) as granted;
 
+-- name: referred
+select bot.referred(%(tg)s, %(code)s) as bound;
+
 -- name: balance
 select available, held from ledger.balance(%(tg)s);
 
@@ -19,7 +22,7 @@ select available, held from ledger.balance(%(tg)s);
 -- name: statement
 select s.id, s.kind, s.amount, s.created_at as at, r.deck #>> '{slides,0,heading}' as title,
        case when s.on_the_house or s.kind in ('capture', 'bad_debt') then 0
-            when s.kind in ('topup', 'promo', 'release') then 1 else -1 end as direction
+            when s.kind in ('topup', 'promo', 'promo_code', 'referral', 'release') then 1 else -1 end as direction
   from ledger.statement(%(tg)s, %(limit)s) s left join carousel.request r on r.id = s.request_id
  order by s.id desc;
 
