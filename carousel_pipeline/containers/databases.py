@@ -1,6 +1,6 @@
 """Databases, schemas, a login for each process, and the bucket: `python -m carousel_pipeline.containers.databases`.
 
-A login can become the one role of the ledger that its process acts as, and nothing else: who breaks into the process that
+A login can become the roles of the ledger that its process acts as, and nothing else: who breaks into the process that
 reads strangers' pictures cannot mint credits. Everything here can run again; it does so at every start.
 
 Reads DATABASE_URL (of a login that may create roles), DAGSTER_DATABASE_URL (of Dagster's own) and the passwords in PGPASSFILE.
@@ -21,7 +21,7 @@ from carousel_pipeline.database import connect, ensure_database, migrate, query
 from carousel_pipeline.errors import CarouselError, ConfigurationError
 from carousel_pipeline.settings import get_settings
 
-_MEMBERS = MappingProxyType({"carousel_bot": "led_bot", "carousel_pipeline": "led_pipeline"})
+_MEMBERS = MappingProxyType({"carousel_bot": ("led_bot", "led_pay"), "carousel_pipeline": ("led_pipeline",)})
 
 
 def main() -> None:
@@ -64,8 +64,9 @@ def prepare(database_url: str, dagster_url: str, passwords: dict[str, str]) -> N
     with connect(database_url, None) as server:
         for login in (*_MEMBERS, owner):
             _let_in(server, login, passwords[login])
-        for login, role in _MEMBERS.items():
-            server.execute(_filled("logins.become", role=role, login=login))
+        for login, roles in _MEMBERS.items():
+            for role in roles:
+                server.execute(_filled("logins.become", role=role, login=login))
         for statement in ("logins.own_database", "logins.close_database"):
             server.execute(_filled(statement, database=name, login=owner))
 
