@@ -1,7 +1,7 @@
 """The bot put together: what exists, what runs, and in which order it stops.
 
 Starting: pools, Telegram says who we are, then everything at once. Stopping (SIGTERM, Ctrl-C): first no more updates are taken,
-then what was taken is finished, then tasks, sessions and pools are closed: nothing is cut off, nothing is left open (M21).
+then what is being handled is finished, then tasks, sessions and pools are closed: nothing is cut off, nothing is left open (M21).
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ from psycopg_pool import PoolTimeout
 from pydantic import BaseModel
 
 from bot import handlers, keyboards, lean
+from bot.ban import open_to_all
 from bot.collector import Collector
 from bot.dagster_client import DagsterClient
 from bot.files import FileSender
@@ -55,8 +56,9 @@ from bot.storage import AdvisoryLocks, PostgresStorage
 from bot.store import Store
 from bot.styles import load_styles
 from bot.sweeper import sweep_for_ever
-from bot.texts import DEFAULT_LOCALE, LOCALES, locale_of, texts
-from bot.throttle import Limiter
+from bot.texts import DEFAULT_LOCALE, LOCALES, Texts, locale_of, texts
+from bot.throttle import Limit
+from bot.webhook import receive
 from carousel_pipeline.artifacts import open_store
 from carousel_pipeline.database import async_pool
 from carousel_pipeline.errors import ConfigurationError, TransientError
@@ -86,15 +88,13 @@ class Pace:
 
     Attributes:
         pause_s: silence that ends a text of several messages.
-        burst: updates of one person at once.
-        per_second: more of them a second.
+        limit: how fast one person may be.
         sweep_s: seconds between two looks of the sweeper.
         reconcile_s: seconds between two looks at what providers say was paid.
     """
 
     pause_s: float = 1.0
-    burst: int = 30
-    per_second: float = 1.5
+    limit: Limit = field(default_factory=Limit)
     sweep_s: float = 10.0
     reconcile_s: float = EVERY_S
 
@@ -107,19 +107,31 @@ class App:
         inbox: the way in.
     """
 
-    def __init__(self, bot: Bot, dispatcher: Dispatcher, cashier: Cashier, limiter: Limiter, store: Store) -> None:
+    def __init__(
+        self,
+        bot: Bot,
+        dispatcher: Dispatcher,
+        store: Store,
+        cashier: Cashier,
+        locks: AdvisoryLocks,
+        sender: Sender,
+        limit: Limit,
+    ) -> None:
         self.bot = bot
         self._dispatcher = dispatcher
-        self.inbox = Inbox(bot.id, store, cashier, limiter, self._handle, _PARALLEL)
+        self.inbox = Inbox(bot.id, store, cashier, locks, limit, self._handle, self._refuse, sender.wait_of, _PARALLEL)
         self.tasks: dict[str, Coroutine[Any, Any, None]] = {}
 
-    async def _handle(self, raw: RawUpdate, throttled: bool) -> None:  # noqa: FBT001 (called by the inbox only)
+    async def _handle(self, raw: RawUpdate, banned: bool) -> None:  # noqa: FBT001 (called by the inbox only)
         update = Update.model_validate(raw, context={"bot": self.bot})
-        if throttled:
-            user = getattr(update.event, "from_user", None)
-            await answer(update, self.bot, texts(locale_of(user.language_code if user else None))("throttle.wait"))
+        if banned and not open_to_all(update):
+            await answer(update, self.bot, _guess(update)("refusal.banned"))
         else:
             await self._dispatcher.feed_update(self.bot, update)
+
+    async def _refuse(self, raw: RawUpdate) -> None:
+        update = Update.model_validate(raw, context={"bot": self.bot})
+        await answer(update, self.bot, _guess(update)("throttle.wait"))
 
     async def run(self) -> None:
         """Work until cancelled, or until one of the parts fails for good.
@@ -136,8 +148,6 @@ class App:
 def check(settings: Settings) -> tuple[str, str, str, str]:
     """Return token, database, Dagster and artifacts addresses, or say which setting is missing."""
     settings.refuse_demo_for_real_users()
-    if settings.telegram_webhook_url:
-        raise ConfigurationError("TELEGRAM_WEBHOOK_URL is set, but this version polls: leave it empty")
     values = {
         "TELEGRAM_BOT_TOKEN": settings.telegram_bot_token and settings.telegram_bot_token.get_secret_value(),
         "DATABASE_URL": settings.database_url and settings.database_url.get_secret_value(),
@@ -171,9 +181,9 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         stack.push_async_callback(session.close)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         pool = await stack.enter_async_context(async_pool(database, "led_bot", max_size=_PARALLEL))
-        # One connection for every chat served at once and one for the sweeper; nothing else may take one.
+        # One connection for every person served at once and one for the sweeper; nothing else may take one.
         locks = await stack.enter_async_context(async_pool(database, "led_bot", max_size=_PARALLEL + 1))
-        me = await _introduce(bot)
+        me = await _introduce(bot, polls=not settings.telegram_webhook_url)
 
         store, storage, styles = Store(pool), PostgresStorage(pool), load_styles()
         payments = await stack.enter_async_context(open_payments(bot, me, settings, http, store, pace.reconcile_s))
@@ -189,7 +199,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             # Files are one button of many: the bot works without, and with them once the storage answers.
             _log.warning("%s", error)
         file_sender = FileSender(bot, store, artifacts)
-        dispatcher = _dispatcher(store, storage, AdvisoryLocks(locks))
+        dispatcher = _dispatcher(store, storage)
         dispatcher.workflow_data.update(
             store=store,
             stage=stage,
@@ -202,7 +212,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             file_sender=file_sender,
             desk=payments.desk,
         )
-        app = App(bot, dispatcher, payments.cashier, Limiter(pace.burst, pace.per_second), store)
+        app = App(bot, dispatcher, store, payments.cashier, AdvisoryLocks(locks), sender, pace.limit)
         dispatch = Dispatch(store, DagsterClient(http, dagster_url))
         runs = Outbox(store, {"dispatch": dispatch.run}, lease=timedelta(seconds=45), parallel=4)
         chats = Outbox(store, {**notices.works, **payments.works}, lease=timedelta(minutes=5), parallel=8)
@@ -224,8 +234,8 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             "chats": chats.run(),
             "sweeper": sweep_for_ever(locks, store, pace.sweep_s),
             **payments.tasks,
-            "reclaim": app.inbox.reclaim(),
-            "poll": poll(bot, app.inbox),
+            "late": app.inbox.look_after_late(),
+            "updates": _updates(settings, bot, app.inbox),
         }
         try:
             yield app
@@ -255,20 +265,37 @@ async def serve(settings: Settings) -> None:
             raise group.exceptions[0] from None
 
 
-def _dispatcher(store: Store, storage: PostgresStorage, locks: AdvisoryLocks) -> Dispatcher:
-    dispatcher = Dispatcher(storage=storage, events_isolation=locks, disable_fsm=True)
-    # aiogram would take the chat's lock before anything else; whoever writes is found first, and words for every failure.
+def _updates(settings: Settings, bot: Bot, inbox: Inbox) -> Coroutine[Any, Any, None]:
+    secret = settings.telegram_webhook_secret
+    if settings.telegram_webhook_url is None or secret is None:
+        return poll(bot, inbox)
+    host, port = settings.webhook_address
+    return receive(
+        bot, inbox, url=settings.telegram_webhook_url, secret=secret.get_secret_value(), host=host, port=port
+    )
+
+
+def _guess(update: Update) -> Texts:
+    user = getattr(update.event, "from_user", None)
+    return texts(locale_of(user.language_code if user else None))
+
+
+def _dispatcher(store: Store, storage: PostgresStorage) -> Dispatcher:
+    # The inbox keeps two updates of a person apart, so aiogram's own isolation is off.
+    dispatcher = Dispatcher(storage=storage, disable_fsm=True)
+    # Whoever writes is found first, and words for every failure.
     for middleware in (PersonMiddleware(store), HumanWordsMiddleware(), dispatcher.fsm):
         dispatcher.update.outer_middleware(middleware)
     dispatcher.include_router(handlers.setup())
     return dispatcher
 
 
-async def _introduce(bot: Bot) -> User:
+async def _introduce(bot: Bot, *, polls: bool) -> User:
     for attempt in range(1, 31):
         try:
             me = await bot.me()
-            await bot.delete_webhook()
+            if polls:
+                await bot.delete_webhook()
             for locale in LOCALES:
                 commands = keyboards.commands(texts(locale))
                 # Telegram shows the commands without a language to everybody whose language has none of its own.

@@ -6,7 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from carousel_pipeline.requests import Deck, Options
+from bot.throttle import Verdict
+from carousel_pipeline.requests import Deck, Kind, Options
+from carousel_pipeline.requests.change import Change, Version
 
 
 class _Row(BaseModel):
@@ -40,6 +42,9 @@ class Card(_Row):
     tg_user_id: int
     chat_id: int
     locale: str | None
+    parent_id: UUID | None
+    kind: Kind
+    change: Change
     phase: str
     options: Options
     deck: Deck | None
@@ -61,6 +66,18 @@ class Card(_Row):
     def running(self) -> bool:
         """Whether credits are held and a carousel is being made."""
         return self.phase == "confirmed" and self.money in {"reserved", "running", "rendered"}
+
+    @property
+    def made(self) -> bool:
+        """Whether the album arrived."""
+        return self.phase == "confirmed" and self.money == "delivered"
+
+    @property
+    def version(self) -> Version | None:
+        """What a change starts from; None while there is nothing to change."""
+        if self.deck is None or not (self.made or self.phase == "outlined"):
+            return None
+        return Version(id=self.id, options=self.options, deck=self.deck, made=self.made)
 
 
 class Queue(_Row):
@@ -93,6 +110,21 @@ class Opened(_Row):
 
     request_id: UUID | None
     created: bool
+
+
+class Knocked(_Row):
+    """What became of an update that knocked; `wait_s` until its sender has a token again."""
+
+    id: int
+    verdict: Verdict
+    wait_s: float
+
+
+class Taken(_Row):
+    """An update whose turn it is, and whether its sender is banned."""
+
+    body: dict[str, Any]
+    banned: bool
 
 
 class OutboxItem(_Row):

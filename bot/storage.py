@@ -1,8 +1,8 @@
-"""Chat state in Postgres, and one update of a chat at a time over all replicas.
+"""Chat state in Postgres, and the locks that keep two updates of a person apart over all replicas.
 
 - `update_data` is one upsert: aiogram's default reads, merges and writes, and of fifty concurrent writers one survived.
-- The lock that keeps two updates of a chat apart is a session lock on a pool of its own: a handler waiting for a lock never
-  holds a connection that the lock's owner needs, and nothing stays in a transaction while a handler works (C4).
+- A lock is a session lock on a pool of its own: a handler waiting for a lock never holds a connection that the lock's owner
+  needs, and nothing stays in a transaction while a handler works (C4).
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 from aiogram.fsm.state import State
-from aiogram.fsm.storage.base import BaseEventIsolation, BaseStorage, StateType, StorageKey
+from aiogram.fsm.storage.base import BaseStorage, StateType, StorageKey
 from psycopg.types.json import Jsonb
 
 from bot.store import Pool
@@ -63,37 +63,40 @@ class PostgresStorage(BaseStorage):
         """Do nothing: whoever opened the pool closes it."""
 
 
-class AdvisoryLocks(BaseEventIsolation):
-    """Event isolation over `pool`, which serves nothing else and has a connection for every update handled at once."""
+class AdvisoryLocks:
+    """Named locks over `pool`, which serves nothing else and has a connection for every lock held at once.
+
+    A lock lives with its connection, so a process that crashes holds none (C4).
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     @asynccontextmanager
-    async def lock(self, key: StorageKey) -> AsyncGenerator[None, None]:
-        """Hold the chat's lock.
+    async def hold(self, name: str, *, patient: bool) -> AsyncGenerator[bool, None]:
+        """Hold a lock; the value says whether it is held, which it always is for the patient.
 
         Raises:
-            psycopg.errors.LockNotAvailable: another replica has held it for too long; the update stays in the inbox.
+            psycopg.errors.LockNotAvailable: another replica has held it for too long.
         """
-        name = {"key": f"bot:{key.bot_id}:{key.chat_id}:{key.user_id}:{key.thread_id or 0}"}
+        key = {"key": name}
         async with self._pool.connection() as connection:
-            await _acquire(connection, name)
+            held = await _acquire(connection, key, tries=_LOCK_TRIES if patient else 0)
             try:
-                yield
+                yield held
             finally:
-                await connection.execute(query("bot.unlock"), name)
-
-    async def close(self) -> None:
-        """Do nothing: whoever opened the pool closes it."""
+                if held:
+                    await connection.execute(query("bot.unlock"), key)
 
 
-async def _acquire(connection: psycopg.AsyncConnection[dict[str, Any]], name: dict[str, str]) -> None:
-    for attempt in range(_LOCK_TRIES):
+async def _acquire(connection: psycopg.AsyncConnection[dict[str, Any]], key: dict[str, str], *, tries: int) -> bool:
+    for attempt in range(1, tries + 1):
         try:
-            await connection.execute(query("bot.lock"), name)
+            await connection.execute(query("bot.lock"), key)
         except psycopg.errors.LockNotAvailable:
-            if attempt == _LOCK_TRIES - 1:
+            if attempt == tries:
                 raise
         else:
-            return
+            return True
+    row = await (await connection.execute(query("bot.lead"), key)).fetchone()
+    return bool(row and row["leads"])

@@ -12,7 +12,20 @@ import psycopg
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
-from bot.models import Balance, Card, Draft, Opened, Operation, OutboxItem, Person, Queue, StoredSlide
+from bot.models import (
+    Balance,
+    Card,
+    Draft,
+    Knocked,
+    Opened,
+    Operation,
+    OutboxItem,
+    Person,
+    Queue,
+    StoredSlide,
+    Taken,
+)
+from bot.throttle import Limit
 from carousel_pipeline.database import query
 from carousel_pipeline.requests import Options
 
@@ -62,19 +75,27 @@ class Store:
         """Return the last operations, newest first."""
         return [Operation.of(row) for row in await self._rows("statement", tg=tg, limit=limit)]
 
-    async def inbox_put(self, bot: int, updates: Sequence[Row], lease: timedelta) -> set[int]:
-        """Store updates and return the ids that were not known before."""
-        rows = await self._rows("inbox_put", bot=bot, updates=Jsonb(list(updates)), lease=lease)
-        return {row["update_id"] for row in rows}
+    async def inbox_put(self, bot: int, knocks: Sequence[Row], limit: Limit) -> list[Knocked]:
+        """Store updates, each `{lane, essential, body}`, as far as the pace allows, and return what became of each."""
+        pace = {"burst": limit.burst, "per_second": limit.per_second}
+        return [Knocked.of(row) for row in await self._rows("inbox_put", bot=bot, updates=Jsonb(list(knocks)), **pace)]
+
+    async def inbox_next(self, bot: int, lane: int, done: int | None, attempts: int) -> Taken | None:
+        """Finish the update `done` and take the lane's next one; None when there is none or it has to wait."""
+        rows = await self._rows("inbox_next", bot=bot, lane=lane, done=done, attempts=attempts)
+        return Taken.of(rows[0]) if rows else None
 
     async def inbox_done(self, bot: int, ids: Sequence[int]) -> None:
         """Note that updates were answered and forget what they said."""
         await self._rows("inbox_done", bot=bot, ids=list(ids))
 
-    async def inbox_reclaim(self, bot: int, lease: timedelta, attempts: int, limit: int) -> list[Row]:
-        """Return stored updates that nobody answered in time, oldest first."""
-        rows = await self._rows("inbox_reclaim", bot=bot, lease=lease, attempts=attempts, limit=limit)
-        return [row["body"] for row in sorted(rows, key=lambda row: row["update_id"])]
+    async def inbox_postpone(self, bot: int, update: int, wait: timedelta) -> None:
+        """Let an update be tried again after `wait`, without counting the attempt."""
+        await self._rows("inbox_postpone", bot=bot, id=update, wait=wait)
+
+    async def inbox_late(self, bot: int, attempts: int, limit: int) -> list[int]:
+        """Return the lanes that have updates nobody answered in time."""
+        return [row["lane"] for row in await self._rows("inbox_late", bot=bot, attempts=attempts, limit=limit)]
 
     async def inbox_forget(self) -> None:
         """Delete what is old enough that Telegram no longer redelivers it."""

@@ -4,6 +4,7 @@ Importing this module reads nothing. A secret has no default, and one that is sh
 the start with the setting's name (M23): the predecessor shipped `change-me`.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carousel_pipeline.errors import ConfigurationError
 from carousel_pipeline.networks import networks
+from carousel_pipeline.providers.usage import parse_price
 
 _PLACEHOLDERS = (
     "changeme",
@@ -26,6 +28,9 @@ _PLACEHOLDERS = (
     "xxxxxxxx",
 )
 _MIN_SECRET = 16
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}")
+_IDS = re.compile(r"\s*\d{1,19}(\s*[,;\s]\s*\d{1,19})*\s*")
 
 
 class Settings(BaseSettings):
@@ -39,15 +44,22 @@ class Settings(BaseSettings):
     telegram_api_url: str | None = None
     telegram_webhook_url: str | None = None
     telegram_webhook_secret: SecretStr | None = None
+    telegram_webhook_listen: str = "127.0.0.1:8443"
 
     anthropic_api_key: SecretStr | None = None
     anthropic_base_url: str | None = None
     anthropic_model: str = "claude-haiku-5-5"
+    anthropic_fallback_model: str | None = None
+    anthropic_price: str | None = None
 
     gemini_api_key: SecretStr | None = None
     gemini_base_url: str | None = None
     gemini_api_version: str | None = None
     gemini_image_model: str = "gemini-nano-banana-2.1"
+    gemini_price: str | None = None
+
+    provider_calls_per_request: int = Field(default=60, ge=1)
+    provider_usd_per_day: float = Field(default=25.0, gt=0)
 
     stars_subscriptions: bool = False
     support_contact: str | None = None
@@ -70,6 +82,13 @@ class Settings(BaseSettings):
 
     carousel_home: Path = Field(default_factory=lambda: Path.home() / ".carousel")
     carousel_allow_demo_providers: bool = False
+    carousel_admin_ids: str | None = None
+
+    @model_validator(mode="after")
+    def _prices_are_prices(self) -> Self:
+        for price in filter(None, (self.anthropic_price, self.gemini_price)):
+            parse_price(price)
+        return self
 
     @model_validator(mode="after")
     def _secrets_are_real(self) -> Self:
@@ -87,7 +106,24 @@ class Settings(BaseSettings):
             raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: set both or none")
         if self.telegram_webhook_url and self.telegram_webhook_secret is None:
             raise ValueError("TELEGRAM_WEBHOOK_SECRET is needed with TELEGRAM_WEBHOOK_URL")
+        if self.telegram_webhook_secret and not _SECRET.fullmatch(self.telegram_webhook_secret.get_secret_value()):
+            raise ValueError("TELEGRAM_WEBHOOK_SECRET may hold letters, digits, _ and - only, at most 256: Telegram's rule")
+        if not _LISTEN.fullmatch(self.telegram_webhook_listen):
+            raise ValueError("TELEGRAM_WEBHOOK_LISTEN is an address and a port, such as 127.0.0.1:8443")
+        if self.carousel_admin_ids and not _IDS.fullmatch(self.carousel_admin_ids):
+            raise ValueError("CAROUSEL_ADMIN_IDS is a list of Telegram user ids, such as 123456789,987654321")
         return self
+
+    @property
+    def admin_ids(self) -> frozenset[int]:
+        """Telegram ids of those who may decide from the chat."""
+        return frozenset(int(number) for number in re.findall(r"\d+", self.carousel_admin_ids or ""))
+
+    @property
+    def webhook_address(self) -> tuple[str, int]:
+        """Where the webhook's server listens: host and port."""
+        host, _, port = self.telegram_webhook_listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @model_validator(mode="after")
     def _rubles_are_on_or_off(self) -> Self:

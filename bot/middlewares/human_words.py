@@ -1,7 +1,7 @@
 """A person never sees an exception and never waits for an answer that does not come.
 
-An outage of the database is let through: the update stays in the inbox and is tried again. Everything else is logged without
-anybody's words in it and told in words that say what happens to the credits.
+An outage of the database, and Telegram's wish to be left alone for long, are let through: the update stays in the inbox and is
+tried again. Everything else is logged without anybody's words in it and told in words that say what happens to the credits.
 """
 
 import logging
@@ -10,8 +10,9 @@ from typing import Any
 
 import psycopg
 from aiogram import BaseMiddleware, Bot
-from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
-from aiogram.types import CallbackQuery, Message, TelegramObject, Update
+from aiogram.enums import ChatType
+from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
+from aiogram.types import CallbackQuery, Message, PreCheckoutQuery, TelegramObject, Update
 from psycopg_pool import PoolTimeout
 
 from bot.refusals import refusal
@@ -34,13 +35,14 @@ class HumanWordsMiddleware(BaseMiddleware):
 
         Raises:
             psycopg.OperationalError: the database is away; the update is not done.
+            aiogram.exceptions.TelegramRetryAfter: nothing may be said in this chat for so long; the update is not done.
         """
         t: Texts = data["t"]
         try:
             return await handler(event, data)
         except TelegramForbiddenError:
             _log.info("a person blocked the bot")
-        except (psycopg.OperationalError, PoolTimeout):
+        except (psycopg.OperationalError, PoolTimeout, TelegramRetryAfter):
             raise
         except TelegramBadRequest as error:
             if "query is too old" not in error.message:
@@ -60,12 +62,14 @@ class HumanWordsMiddleware(BaseMiddleware):
 
 
 async def answer(event: TelegramObject, bot: Bot, text: Html) -> None:
-    """Tell the person who caused `event` something, wherever they can see it; if Telegram will not, that is all."""
+    """Tell the person who caused `event` something where only they see it; if Telegram will not, that is all."""
     inner = event.event if isinstance(event, Update) else event
     try:
         if isinstance(inner, CallbackQuery):
             await bot.answer_callback_query(inner.id, plain(text), show_alert=True)
-        elif isinstance(inner, Message) and inner.chat.type != "channel":
+        elif isinstance(inner, PreCheckoutQuery):
+            await bot.answer_pre_checkout_query(inner.id, ok=False, error_message=plain(text))
+        elif isinstance(inner, Message) and inner.chat.type == ChatType.PRIVATE:
             await bot.send_message(inner.chat.id, text)
     except AiogramError as error:
         _log.info("no answer possible: %s", type(error).__name__)

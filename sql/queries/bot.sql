@@ -57,25 +57,25 @@ select pg_advisory_unlock(hashtextextended(%(key)s, 0));
 select pg_try_advisory_lock(hashtextextended(%(key)s, 0)) as leads;
 
 -- name: inbox_put
-insert into bot.inbox (bot_id, update_id, body, leased_until)
-select %(bot)s, (body ->> 'update_id')::bigint, body, clock_timestamp() + %(lease)s::interval
-  from jsonb_array_elements(%(updates)s::jsonb) as body
-on conflict do nothing
-returning update_id;
+select id, verdict, wait_s from bot.inbox_put(%(bot)s, %(updates)s, %(burst)s, %(per_second)s);
+
+-- name: inbox_next
+select body, banned from bot.inbox_next(%(bot)s, %(lane)s, %(done)s, %(attempts)s);
+
+-- name: inbox_postpone
+select bot.inbox_postpone(%(bot)s, %(id)s, %(wait)s);
 
 -- name: inbox_done
 update bot.inbox set processed_at = clock_timestamp(), body = null
  where bot_id = %(bot)s and update_id = any (%(ids)s::bigint[]) and processed_at is null;
 
--- name: inbox_reclaim
-update bot.inbox i set attempts = i.attempts + 1, leased_until = clock_timestamp() + %(lease)s::interval
-  from (select bot_id, update_id from bot.inbox
-         where bot_id = %(bot)s and processed_at is null and leased_until < clock_timestamp() and attempts < %(attempts)s
-         order by update_id limit %(limit)s for update skip locked) late
- where i.bot_id = late.bot_id and i.update_id = late.update_id
-returning i.update_id, i.body;
+-- name: inbox_late
+select lane from bot.inbox
+ where bot_id = %(bot)s and processed_at is null and leased_until < clock_timestamp() - interval '1 second' and attempts < %(attempts)s
+ group by lane order by min(update_id) limit %(limit)s;
 
 -- name: inbox_forget
+with full_again as (delete from bot.bucket where at < clock_timestamp() - interval '1 hour')
 delete from bot.inbox
  where processed_at < clock_timestamp() - interval '2 days'
     or (processed_at is null and received_at < clock_timestamp() - interval '2 days');

@@ -119,7 +119,7 @@ async def test_groups_channels_and_edits_do_no_harm(app: SimpleNamespace) -> Non
         {"something_of_2031": {"what": "ever"}},
     ]
     await app.bot.inbox.accept([{"update_id": 910_000_000 + number, **update} for number, update in enumerate(odd)])
-    await app.bot.inbox.drain()
+    await app.bot.inbox.idle()
     assert app.pipeline.sql("select count(*) as n from bot.inbox where processed_at is null", None)[0]["n"] == 0
     message = await person.says("one text")
     await person.sees("Writing the outline")

@@ -1,7 +1,9 @@
 """Crashes, redeliveries, floods, outages and abusers: nothing is lost, nothing is done twice, nobody else waits."""
 
 import asyncio
+import itertools
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiogram.exceptions import TelegramBadRequest
@@ -9,9 +11,18 @@ from aiogram.methods import EditMessageText, SendMediaGroup, SendMessage
 
 from bot.app import Pace
 from bot.sender import retry_wait
-from bot.throttle import Limiter, Verdict
+from bot.store import Store
+from bot.throttle import Limit, Lockouts
+from carousel_pipeline.database import async_pool
 
 PATIENT = Pace(pause_s=0.1, sweep_s=0.2)
+
+
+def _said(number: int, chat: int, text: str) -> dict[str, Any]:
+    """A message as Telegram would bring it."""
+    sender = {"id": chat, "is_bot": False, "first_name": "A", "language_code": "en"}
+    place = {"message_id": number, "date": 1, "chat": {"id": chat, "type": "private"}}
+    return {"update_id": number, "message": {**place, "from": sender, "text": text}}
 
 
 async def _stop(bot: SimpleNamespace) -> None:
@@ -97,7 +108,7 @@ async def test_two_first_messages_at_once_make_one_person(stage: SimpleNamespace
         body = {"message_id": 1, "date": 1, "chat": {"id": chat, "type": "private"}, "from": sender, "text": "/start"}
         for bot, number in ((first, 1), (second, 2)):
             await bot.inbox.accept([{"update_id": number, "message": body}])
-        await asyncio.gather(first.inbox.drain(), second.inbox.drain())
+        await asyncio.gather(first.inbox.idle(), second.inbox.idle())
     rows = stage.pipeline.sql(
         "select p.locale, w.available from bot.person p join ledger.wallet w using (user_id)", None
     )
@@ -153,12 +164,12 @@ async def test_the_sweeper_refunds_while_dagster_is_away(app: SimpleNamespace) -
 
 @pytest.mark.finding("M5", "m35", "m36")
 async def test_one_abuser_is_told_once_and_nobody_else_waits(stage: SimpleNamespace) -> None:
-    async with stage.bot(Pace(pause_s=0.1, burst=5, per_second=0.01)) as bot:
+    async with stage.bot(Pace(pause_s=0.1, limit=Limit(5, 0.01))) as bot:
         abuser, other = await stage.person(), await stage.person()
         sender = {"id": abuser.chat, "is_bot": False, "first_name": "A", "language_code": "en"}
         body = {"date": 1, "chat": {"id": abuser.chat, "type": "private"}, "from": sender, "text": "/terms"}
         await bot.inbox.accept([{"update_id": n, "message": {**body, "message_id": n}} for n in range(1, 200)])
-        await bot.inbox.drain()
+        await bot.inbox.idle()
         texts = await abuser.bot_texts()
         assert sum("Terms" in text for text in texts) == 5
         assert sum("A bit slower" in text for text in texts) == 1
@@ -170,16 +181,55 @@ async def test_one_abuser_is_told_once_and_nobody_else_waits(stage: SimpleNamesp
 
 
 @pytest.mark.finding("m35", "m36")
-def test_knocking_while_locked_out_changes_nothing() -> None:
-    now = [0.0]
-    limiter = Limiter(burst=3, per_second=1.0, clock=lambda: now[0])
-    assert [limiter.knock(1) for _ in range(5)] == [Verdict.LET_IN] * 3 + [Verdict.SAY_WAIT, Verdict.IGNORE]
-    for step in range(9):
-        now[0] = 0.1 * (step + 1)
-        assert limiter.knock(1) is Verdict.IGNORE
-    now[0] = 1.0
-    assert limiter.knock(1) is Verdict.LET_IN
-    assert limiter.knock(2) is Verdict.LET_IN
+async def test_knocking_while_locked_out_changes_nothing(database_url: str) -> None:
+    """The bucket's clock is moved back instead of waiting: what counts is how much time lies between two knocks."""
+    number = 0
+    async with async_pool(database_url, "led_bot") as pool, async_pool(database_url, "led_owner") as owner:
+        store = Store(pool)
+
+        async def knock(lane: int = 7, after_s: float = 0.0) -> str:
+            nonlocal number
+            number += 1
+            async with owner.connection() as connection:
+                statement = b"update bot.bucket set at = at - %(s)s * interval '1 second'"
+                await connection.execute(statement, {"s": after_s})
+            body = {"update_id": number, "message": {}}
+            [knocked] = await store.inbox_put(1, [{"lane": lane, "essential": False, "body": body}], Limit(3, 0.001))
+            return knocked.verdict
+
+        assert [await knock() for _ in range(5)] == ["let_in"] * 3 + ["say_wait", "ignore"]
+        assert [await knock(after_s=99) for _ in range(9)] == ["ignore"] * 9
+        # Ten times 99 s of knocking in vain, and the token comes exactly when it would have come without.
+        assert await knock(after_s=150) == "let_in"
+        assert await knock(lane=8) == "let_in"
+        assert await knock() == "ignore"
+
+
+@pytest.mark.finding("m36", "M5")
+async def test_a_burst_at_two_replicas_is_counted_exactly(stage: SimpleNamespace) -> None:
+    person = await stage.person()
+    pace = Pace(pause_s=0.1, limit=Limit(6, 0.001))
+    async with stage.bot(pace) as one, stage.bot(pace) as two:
+        await asyncio.gather(
+            *(
+                bot.inbox.accept([_said(n, person.chat, "/terms")])
+                for n, bot in zip(range(1, 41), itertools.cycle((one, two)), strict=False)
+            )
+        )
+        await asyncio.gather(one.inbox.idle(), two.inbox.idle())
+    texts = await person.bot_texts()
+    assert sum("Terms" in text for text in texts) == 6
+    assert sum("A bit slower" in text for text in texts) == 1
+
+
+def test_after_a_refusal_the_database_is_not_asked_until_it_can_say_yes() -> None:
+    now = [10.0]
+    lockouts = Lockouts(clock=lambda: now[0])
+    lockouts.refused(1, asked_at=9.5, wait_s=2.0)
+    assert lockouts.holds(1)
+    assert not lockouts.holds(2)
+    now[0] = 11.5
+    assert not lockouts.holds(1)
 
 
 @pytest.mark.finding("m24")

@@ -46,7 +46,7 @@ async def test_a_chat_is_served_one_update_at_a_time_over_replicas(pool: Pool, d
 
     async def work(locks: AdvisoryLocks) -> None:
         nonlocal inside, most
-        async with locks.lock(KEY):
+        async with locks.hold("lane:1:2", patient=True):
             inside += 1
             most = max(most, inside)
             # What a handler does needs a connection of the other pool, never one of the locks'.
@@ -68,7 +68,7 @@ async def test_a_crashing_handler_holds_no_lock(pool: Pool, database_url: str) -
         isolation = AdvisoryLocks(locks)
         for _ in range(2):
             with pytest.raises(RuntimeError):
-                async with isolation.lock(KEY):
+                async with isolation.hold("lane:1:2", patient=True):
                     raise RuntimeError
         async with pool.connection() as connection:
             cursor = await connection.execute(

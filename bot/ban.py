@@ -1,0 +1,18 @@
+"""What a banned person may still do: everything that has to do with money already paid, and reading what was agreed."""
+
+from typing import Final
+
+from aiogram.types import Update
+
+_COMMANDS: Final = ("/paysupport", "/terms", "/privacy")
+
+
+def open_to_all(update: Update) -> bool:
+    """Whether an update is handled whoever sends it."""
+    if update.my_chat_member is not None:
+        return True
+    message = update.message
+    if message is None:
+        return False
+    paid = message.successful_payment is not None or message.refunded_payment is not None
+    return paid or (message.text or "").split("@")[0].split(" ")[0] in _COMMANDS

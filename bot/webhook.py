@@ -1,0 +1,139 @@
+"""Updates over HTTPS instead of polling: any number of replicas at one address, nothing acknowledged before it is stored.
+
+aiogram's own receiver answers 200 and works afterwards, so what a crash catches is lost; it calls a header with a letter beyond
+ASCII an error of the server; and without a secret it lets everybody in. Here (C8):
+
+- the secret is compared as bytes, in constant time, before a byte of the body is read; wrong, empty, missing or strange is 403;
+- 200 means: stored, or not wanted. While the database is away the answer is 503 and Telegram comes again;
+- a body has a length limit and a time limit, and what is no update is 400.
+
+The process speaks plain HTTP: TLS ends at the proxy that TELEGRAM_WEBHOOK_URL names.
+"""
+
+import asyncio
+import hmac
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import psycopg
+from aiogram import Bot
+from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramRetryAfter, TelegramUnauthorizedError
+from aiohttp import web
+from psycopg_pool import PoolTimeout
+
+from bot.errors import postpone
+from bot.inbox import UNDERSTOOD, Inbox, well_formed
+from carousel_pipeline.errors import ConfigurationError
+
+_log = logging.getLogger(__name__)
+SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 (a header's name)
+_MAX_BODY: Final = 1024**2
+_BODY_WITHIN_S: Final = 10.0
+_CLOSE_WITHIN_S: Final = 10.0
+_CONNECTIONS: Final = 40
+
+
+class Webhook:
+    """What answers Telegram's calls.
+
+    Args:
+        inbox: where updates go.
+        path: the only path that is answered; the one of TELEGRAM_WEBHOOK_URL.
+        secret: TELEGRAM_WEBHOOK_SECRET, at least 16 characters.
+    """
+
+    def __init__(self, inbox: Inbox, path: str, secret: str) -> None:
+        self._inbox = inbox
+        self._path = path or "/"
+        self._secret = secret.encode()
+
+    def application(self) -> web.Application:
+        """Return the server's application; everything but a POST to the path is 404 or 405."""
+        app = web.Application(client_max_size=_MAX_BODY)
+        app.router.add_post(self._path, self._receive)
+        return app
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        shown = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(shown, self._secret):
+            return _refused(web.HTTPForbidden.status_code)
+        if (request.content_length or 0) > _MAX_BODY:
+            return _refused(web.HTTPRequestEntityTooLarge.status_code)
+        try:
+            async with asyncio.timeout(_BODY_WITHIN_S):
+                update: Any = json.loads(await request.read())
+        except (ValueError, RecursionError):
+            return _refused(web.HTTPBadRequest.status_code)
+        except TimeoutError:
+            return _refused(web.HTTPRequestTimeout.status_code)
+        if not well_formed(update):
+            return _refused(web.HTTPBadRequest.status_code)
+        try:
+            await self._inbox.accept([update])
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            _log.warning("an update was not stored, Telegram will come again: %s", type(error).__name__)
+            return web.Response(status=503, headers={"Retry-After": "2"})
+        return web.Response()
+
+
+def _refused(status: int) -> web.Response:
+    response = web.Response(status=status)
+    # Nobody reads what is left of the body.
+    response.force_close()
+    return response
+
+
+async def receive(bot: Bot, inbox: Inbox, *, url: str, secret: str, host: str, port: int) -> None:
+    """Listen on `host:port`, tell Telegram to come to `url`, and feed `inbox` for ever.
+
+    Replicas do the same with the same words. Stopping leaves the webhook set: the others go on, or updates wait at Telegram.
+
+    Raises:
+        ConfigurationError: the port is taken, Telegram refuses the address, or does not know the token.
+    """
+    async with _listening(Webhook(inbox, urlsplit(url).path, secret).application(), host, port):
+        await _announce(bot, url, secret)
+        _log.info("updates come by webhook")
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def _listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_WITHIN_S)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"TELEGRAM_WEBHOOK_LISTEN: {host}:{port} cannot be listened on ({error.strerror}); choose another port"
+            ) from None
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _announce(bot: Bot, url: str, secret: str) -> None:
+    failures = 0
+    while True:
+        try:
+            await bot.set_webhook(
+                url, secret_token=secret, allowed_updates=sorted(UNDERSTOOD), max_connections=_CONNECTIONS
+            )
+        except TelegramUnauthorizedError:
+            raise ConfigurationError(
+                "TELEGRAM_BOT_TOKEN is not known to Telegram: get a new one from @BotFather"
+            ) from None
+        except TelegramBadRequest as error:
+            raise ConfigurationError(f"TELEGRAM_WEBHOOK_URL: Telegram refuses it: {error.message}") from None
+        except AiogramError as error:
+            failures += 1
+            asked = float(error.retry_after) if isinstance(error, TelegramRetryAfter) else 0.0
+            _log.warning("webhook not set (%s), trying again", type(error).__name__)
+            await asyncio.sleep(max(asked, min(10.0, postpone(failures).total_seconds())))
+        else:
+            return
