@@ -1,9 +1,10 @@
 """From picture bytes to pixels of exactly the wanted size: decode, crop around the middle, treat."""
 
 import io
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from carousel_pipeline.errors import PermanentError
@@ -16,6 +17,9 @@ _DUOTONE_HIGHLIGHT = 0.7
 _CUT = 0.01
 _MOST_GAIN = 2.5
 _MIDDLE = 128
+_DOWN = 0.65
+_BAND = 32
+_GRAIN = 512
 
 
 def decode(picture: bytes, size: tuple[int, int]) -> Image.Image:
@@ -82,17 +86,35 @@ def _spread(grey: Image.Image) -> Image.Image:
     return grey.point([round(min(255.0, max(0.0, middle + (tone - (low + high) / 2) * gain))) for tone in range(256)])
 
 
-@lru_cache(maxsize=16)
 def graded(size: tuple[int, int], first: Rgb, second: Rgb) -> Surface:
-    """Return a quiet diagonal gradient, to be copied, not changed; dithered, as eight bits would band over a thousand pixels."""
+    """Return a quiet diagonal gradient, dithered, as eight bits would band over a thousand pixels."""
     width, height = size
-    along = np.linspace(0, 0.65, height, dtype=np.float32)[:, None] + np.linspace(0, 0.35, width, dtype=np.float32)
-    noise = np.random.default_rng(1).random((height, width), np.float32)
-    surface = Surface.filled(width, height, first)
-    shade = np.empty_like(along)
-    for channel, (start, end) in enumerate(zip(first, second, strict=True)):
-        np.multiply(along, np.float32(end - start), out=shade)
-        shade += np.float32(start)
-        shade += noise
-        surface.rgbx[..., channel] = np.minimum(shade, np.float32(255), out=shade)
+    surface = Surface(width, height)
+    start = np.array([*first, 255]) * 256
+    way = np.array([*second, 255]) * 256 - start
+    # In 256ths of a level, split so that neither part is negative: four channels are then added as one number, without a carry.
+    falling = np.maximum(0, -way) * (1 - _DOWN)
+    down = start - falling + np.linspace(0, _DOWN, height)[:, None] * way
+    grain = np.tile(_grain(), -(-width // _GRAIN))[:, :width, None]
+    across = falling + np.linspace(0, 1 - _DOWN, width)[:, None] * way + grain
+    columns, rows = (_lanes(part) for part in (across, down))
+    mixed = np.empty_like(columns)
+    for top in range(0, height, _BAND):
+        band = mixed[: min(_BAND, height - top)]
+        np.add(columns[: len(band)], rows[top : top + _BAND], out=band)
+        channels = band.view(np.uint16)
+        channels >>= np.uint16(8)
+        surface.rgbx[top : top + len(band)] = channels.reshape(len(band), width, 4)
     return surface
+
+
+def _lanes(channels: npt.NDArray[np.float64]) -> npt.NDArray[np.uint64]:
+    """Return four channels as one number each, as a column where there is one per row."""
+    packed = np.ascontiguousarray(channels.clip(0)).astype(np.uint16).view(np.uint64)
+    return packed.reshape(len(channels), -1)
+
+
+@cache
+def _grain() -> npt.NDArray[np.int64]:
+    """Return up to a level of noise, the same for every channel."""
+    return np.random.default_rng(1).integers(0, 256, (_BAND, _GRAIN))

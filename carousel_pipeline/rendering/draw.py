@@ -166,7 +166,7 @@ def _with_picture(layout: SlideLayout, picture: bytes | None) -> Surface:
         shown = Surface.of(background.treat(background.decode(picture, size), place))
     surface = shown
     if size != (layout.width, layout.height) or place.mask != "none" or picture is None:
-        surface = Surface.of(_ground(layout).image)
+        surface = _ground(layout)
         for shape in layout.back:
             shapes.paint(surface, shape)
         mask = None if place.mask == "none" else shapes.outline(place.mask, *size, round(place.radius), 0)

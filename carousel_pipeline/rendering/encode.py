@@ -6,7 +6,6 @@ from 95 than from 92. The PNG writer is ours because Pillow's Linux wheel compre
 
 import io
 import struct
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -41,7 +40,7 @@ def to_png(image: Image.Image) -> bytes:
 
 
 def _chunk(tag: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + tag + data + struct.pack(">I", zlib.crc32(tag + data))
+    return struct.pack(">I", len(data)) + tag + data + struct.pack(">I", isal_zlib.crc32(tag + data))
 
 
 def to_pdf(jpegs: Sequence[bytes]) -> bytes:

@@ -210,15 +210,29 @@ def _greedy(units: Sequence[Unit], measure: float) -> list[list[Unit]]:
     return lines
 
 
+def _count(extents: Sequence[tuple[float, float]], measure: float) -> int:
+    """Return how many lines `_greedy` would make of units with these widths and spaces."""
+    limit = measure + 1e-6
+    lines = 1
+    at = 0.0
+    for width, space in extents:
+        if at and at + width > limit:
+            lines += 1
+            at = 0.0
+        at += width + space
+    return lines
+
+
 def _balanced(units: Sequence[Unit], measure: float, greedy: list[list[Unit]]) -> list[list[Unit]]:
     """Return the narrowest setting with as many lines as the greedy one."""
     count = len(greedy)
     if count < 2:  # one line is balanced
         return greedy
-    low, high = max(measure * 0.4, *(unit.width for unit in units)), measure
+    extents = [(unit.width, unit.space) for unit in units]
+    low, high = max(measure * 0.4, *(width for width, _ in extents)), measure
     for _ in range(10):
         middle = (low + high) / 2
-        if len(_greedy(units, middle)) <= count:
+        if _count(extents, middle) <= count:
             high = middle
         else:
             low = middle

@@ -23,7 +23,7 @@ from carousel_pipeline.rendering.colour import (
 )
 
 MOST = 0.54
-_WORST = 3000
+_WORST = 1200
 _THINNED = 8
 _LUMINANCE_OF_GREY = 0.18
 _STEPS = 9

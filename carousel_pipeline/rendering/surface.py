@@ -53,15 +53,14 @@ class Surface:
     def paint(self, colour: Rgb, left: int, top: int, mask: Mask) -> None:
         """Paint a colour through a mask whose corner is at (left, top); what lies outside the surface is left out."""
         target, mask = self._under(left, top, mask)
-        edges = np.flatnonzero((mask - np.uint8(1)) < np.uint8(_OPAQUE - 1))
+        edges = _edges(mask)
         if edges.size > mask.size * _SOFT:
             # Soft all over: Pillow's plain loop is faster.
             self.image.paste(colour, (max(0, left), max(0, top)), Image.fromarray(np.ascontiguousarray(mask)))
             return
-        np.copyto(target, _number(colour), where=mask == _OPAQUE)
-        if edges.size:
-            rows, columns = np.divmod(edges, mask.shape[1])
-            _blend_at(target, rows, columns, np.array([*colour, _OPAQUE], np.uint16), mask[rows, columns])
+        number = _number(colour)
+        np.copyto(target, number, where=mask == _OPAQUE)
+        self._blend(edges, max(0, left), max(0, top), mask, np.full(edges.size, number))
 
     def place(self, source: "Surface", left: int, top: int, mask: Mask | None = None) -> None:
         """Paint another surface, or the part of it that a mask of its size shows, with its corner at (left, top)."""
@@ -72,9 +71,30 @@ class Surface:
         target, mask = self._under(left, top, mask)
         shown = shown[: mask.shape[0], : mask.shape[1]]
         np.copyto(target, shown, where=mask == _OPAQUE)
-        rows, columns = np.nonzero((mask - np.uint8(1)) < np.uint8(_OPAQUE - 1))
-        if rows.size:
-            _blend_at(target, rows, columns, _channels(shown[rows, columns]), mask[rows, columns])
+        edges = _edges(mask)
+        self._blend(edges, max(0, left), max(0, top), mask, shown[np.divmod(edges, mask.shape[1])])
+
+    def _blend(
+        self, edges: npt.NDArray[np.intp], left: int, top: int, mask: Mask, over: npt.NDArray[np.uint32]
+    ) -> None:
+        """Blend one pixel of `over` into each of the pixels under the mask's `edges`; rounded as Pillow rounds."""
+        if not edges.size:
+            return
+        rows = edges // mask.shape[1]
+        width = self.packed.shape[1]
+        at = edges + rows * (width - mask.shape[1]) + (top * width + left)
+        flat = self.packed.reshape(-1)
+        # Multiplying by this copies a byte into all four of a pixel.
+        share = np.ascontiguousarray(mask).reshape(-1)[edges].astype(np.uint32) * np.uint32(0x01010101)
+        weight = share.view(np.uint8).astype(np.uint16)
+        mixed = flat[at].view(np.uint8).astype(np.uint16)
+        mixed *= np.uint16(_OPAQUE) - weight
+        weight *= over.view(np.uint8)
+        mixed += weight
+        mixed += np.uint16(128)
+        mixed += mixed >> np.uint16(8)
+        mixed >>= np.uint16(8)
+        flat[at] = mixed.astype(np.uint8).view(np.uint32)
 
     def rectangle(self, colour: Rgb, box: tuple[int, int, int, int]) -> None:
         """Fill a rectangle, clipped to the surface."""
@@ -100,23 +120,9 @@ def _number(colour: Rgb) -> np.uint32:
     return packed
 
 
-def _channels(packed: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint16]:
-    return packed.view(np.uint8).reshape(-1, 4).astype(np.uint16)
-
-
-def _blend_at(
-    target: npt.NDArray[np.uint32], rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], over: npt.NDArray[np.uint16],
-    share: Mask,
-) -> None:  # fmt: skip
-    """Blend `over`, one colour or one per pixel, into some pixels; rounded as Pillow rounds."""
-    weight = share.astype(np.uint16)[:, None]
-    mixed = _channels(target[rows, columns])
-    mixed *= np.uint16(_OPAQUE) - weight
-    mixed += over * weight
-    mixed += np.uint16(128)
-    mixed += mixed >> np.uint16(8)
-    mixed >>= np.uint16(8)
-    target[rows, columns] = mixed.astype(np.uint8).view(np.uint32)[:, 0]
+def _edges(mask: Mask) -> npt.NDArray[np.intp]:
+    """Return the flat indexes of what is neither empty nor opaque."""
+    return np.flatnonzero((mask - np.uint8(1)) < np.uint8(_OPAQUE - 1))
 
 
 def enlarged(small: Pixels, width: int, height: int) -> Surface:
