@@ -7,7 +7,10 @@ from carousel_pipeline.settings import Settings
 
 
 def choose_writer(settings: Settings) -> Copywriter:
-    """Return Claude where a key is set, else the offline writer."""
-    if settings.anthropic_api_key is None:
+    """Return Claude where a key is set, with the other model behind it where one is named, else the offline writer."""
+    key, url = settings.anthropic_api_key, settings.anthropic_base_url
+    if key is None:
         return OfflineWriter()
-    return ClaudeWriter(settings.anthropic_api_key, settings.anthropic_model, settings.anthropic_base_url)
+    name = settings.anthropic_fallback_model
+    other = ClaudeWriter(key, name, url) if name and name != settings.anthropic_model else None
+    return ClaudeWriter(key, settings.anthropic_model, url, settings.anthropic_price, other)

@@ -10,18 +10,20 @@ come closest to it.
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import regex
 
 from carousel_pipeline.copywriting.cards import cards_of, topic_cards
 from carousel_pipeline.copywriting.document import Block, parse, sentences, weight_of
-from carousel_pipeline.copywriting.interface import Brief, Usage, Written
+from carousel_pipeline.copywriting.grounding import grounded
+from carousel_pipeline.copywriting.interface import Brief, TooLong, Usage, Written, fits_anything
 from carousel_pipeline.copywriting.language import Card, Language, language_of, words_of
 from carousel_pipeline.copywriting.outline import outline
 from carousel_pipeline.copywriting.phrasing import clipped, plain, told
 from carousel_pipeline.copywriting.ranking import keywords
 from carousel_pipeline.copywriting.verbatim import split_verbatim
+from carousel_pipeline.providers import UNRECORDED, Call, CallLog, recorded
 from carousel_pipeline.requests import Deck, Options, Slide, Structure
 from carousel_pipeline.requests.deck import roles
 
@@ -37,10 +39,15 @@ class OfflineWriter:
     name = "offline"
     demo = True
 
-    async def write(self, brief: Brief) -> Written:
-        """Return a deck of `brief.options.slides` slides, or of as many as the text wants."""
+    async def write(
+        self, brief: Brief, log: CallLog = UNRECORDED, too_long: Callable[[Deck], Sequence[TooLong]] = fits_anything
+    ) -> Written:
+        """Return a deck of `brief.options.slides` slides, or of as many as the text wants; the layout shrinks what is long."""
+        del too_long
         started = time.perf_counter()
-        deck = await asyncio.to_thread(compose, brief.source, brief.options)
+        with recorded(log, Call(log.step, "offline", self.name)) as record:
+            deck = await asyncio.to_thread(compose, brief.source, brief.options)
+            record.usage = Usage(model=self.name)
         return Written(deck=deck, usage=Usage(model=self.name, duration_s=time.perf_counter() - started))
 
 
@@ -91,7 +98,7 @@ def _deck(
         )
         for role, (heading, text) in zip(roles(len(cards)), cards, strict=True)
     ]
-    return Deck(
+    deck = Deck(
         language=code,
         structure=structure,
         slides=tuple(slides),
@@ -102,6 +109,7 @@ def _deck(
             800,
         ),
     )
+    return grounded(deck, source, invents=False)
 
 
 def _own_tags(source: str) -> list[str]:

@@ -11,5 +11,9 @@ def choose_painter(settings: Settings) -> Painter:
     if settings.gemini_api_key is None:
         return ProceduralPainter()
     return GeminiPainter(
-        settings.gemini_api_key, settings.gemini_image_model, settings.gemini_base_url, settings.gemini_api_version
+        settings.gemini_api_key,
+        settings.gemini_image_model,
+        settings.gemini_base_url,
+        settings.gemini_api_version,
+        settings.gemini_price,
     )

@@ -1,46 +1,39 @@
 """Gemini paints the pictures. Whatever comes back is decoded, checked and brought to the slide's exact size here, once.
 
 "No picture" has many forms, most of them with HTTP 200: a blocked prompt, a blocked picture, words instead, a thought instead,
-bytes that are none. Each is asked for once more in other words; then the procedural painter stands in, says so, and nobody pays.
-The SDK's own retries are off: it silently sends a dropped request again, which bills an image twice. A client lives for one
-picture, because its session belongs to an event loop and must be closed there.
+bytes that are none. Each is a typed failure (M11), and what it cost is known all the same. One `paint` is one call: the SDK's own
+retries are off, because it silently sends a dropped request again, which bills an image twice. A client lives for one picture,
+because its session belongs to an event loop and must be closed there (m27, n10).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr, ValidationError
 
-from carousel_pipeline.copywriting.failures import Failure, judged
-from carousel_pipeline.copywriting.interface import Usage
-from carousel_pipeline.imagery.interface import Picture, PictureBrief
-from carousel_pipeline.imagery.normalise import PictureError, normalise
-from carousel_pipeline.imagery.procedural import ProceduralPainter
+from carousel_pipeline.imagery.interface import Judge, Picture, PictureBrief, Wish, accept
+from carousel_pipeline.imagery.normalise import PictureError, normalise, size_of
+from carousel_pipeline.providers import UNRECORDED, Call, CallFailedError, CallLog, Failure, Record, Usage, recorded
+from carousel_pipeline.providers.usage import price_of_model, used
 
 if TYPE_CHECKING:
     from google.genai.types import GenerateContentResponse
 
 _TIMEOUT_MS = 90_000
-_MILLION = 1_000_000
-# USD per million tokens, in and out; pictures are output. A model that is not listed costs what the dearest listed one would.
-_PRICES: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {
-        "gemini-nano-banana-2.1": (1.5, 30.0),
-        "gemini-3.1-flash-lite-image": (1.5, 30.0),
-        "gemini-3.1-flash-image": (1.5, 60.0),
-        "gemini-3-pro-image": (2.0, 120.0),
-    }
-)
-_RATIOS = ("1:1", "4:5", "5:4", "3:4", "4:3", "2:3", "3:2", "9:16", "16:9")
+_RATIOS = ("1:1", "4:5", "5:4", "3:4", "4:3", "2:3", "3:2", "9:16", "16:9", "21:9")
 _RULES = (
     "No letters, words, numbers, logos or watermarks. Leave calm space where text can stand. Fill the frame, no border."
 )
 _SOFTER = "A calm abstract composition of light, shapes and texture for a poster background."
+_CLEARER = "Answer with one picture and nothing else. One simple subject, few details, wide calm areas."
+_PANORAMA = (
+    "One continuous wide panorama without seams, to be cut into {slides} upright frames from left to right; "
+    "its scenes follow one another: "
+)
+_BLOCKED = frozenset({"IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"})
 
 
 class GeminiPainter:
@@ -51,44 +44,59 @@ class GeminiPainter:
         model: model id.
         base_url: another server, or None for Google's.
         api_version: `v1`, `v1beta`, or None for the SDK's default.
+        price: USD per million tokens, or None for the list price.
     """
 
     demo = False
 
-    def __init__(self, key: SecretStr, model: str, base_url: str | None = None, api_version: str | None = None) -> None:
+    def __init__(
+        self,
+        key: SecretStr,
+        model: str,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        price: str | None = None,
+    ) -> None:
         self.name = model
         self._key = key
         self._base_url = base_url
         self._api_version = api_version
-        self._stand_in = ProceduralPainter()
+        self._price = price_of_model(model, price)
 
-    async def paint(self, brief: PictureBrief, reference: Picture | None) -> Picture:
-        """Return the picture of one slide; see `Painter`. `stand_in` is set where the model gave none twice.
+    async def paint(
+        self,
+        brief: PictureBrief,
+        reference: Picture | None,
+        log: CallLog = UNRECORDED,
+        *,
+        wish: Wish = "as_briefed",
+        judge: Judge = accept,
+    ) -> Picture:
+        """Return one picture after one call; see `Painter`.
 
         Raises:
-            ProviderStoppedError: the key or the account does not work.
-            PermanentError: the request is wrong.
-            TransientError: the provider is busy or unreachable.
+            CallFailedError: no usable picture came of it.
         """
         started = time.perf_counter()
-        spent = Usage(model=self.name)
-        for subject in (brief.prompt, _SOFTER):
-            answer = await self._ask(_prompt(brief, subject), brief, reference)
-            spent = _plus(spent, answer)
-            if data := _picture_in(answer):
-                try:
-                    jpeg = await asyncio.to_thread(
-                        normalise, data, brief.width, brief.height, backdrop=brief.palette[0]
-                    )
-                except PictureError:
-                    continue
-                spent = spent.model_copy(update={"duration_s": time.perf_counter() - started})
-                return Picture(jpeg, brief.width, brief.height, self.name, stand_in=False, usage=spent)
-        instead = await self._stand_in.paint(brief, None)
-        spent = spent.model_copy(update={"duration_s": time.perf_counter() - started})
-        return Picture(instead.data, brief.width, brief.height, instead.painter, stand_in=True, usage=spent)
+        with recorded(log, Call("picture", "gemini", self.name, brief.position)) as record:
+            answer = await self._ask(_prompt(brief, wish), brief, reference, record)
+            record.usage = usage = self._used(answer)
+            record.request_id = answer.response_id
+            if (data := _picture_in(answer)) is None:
+                raise CallFailedError(self._nothing(answer))
+            try:
+                jpeg = await asyncio.to_thread(normalise, data, brief.width, brief.height, backdrop=brief.palette[0])
+            except PictureError:
+                raise CallFailedError(self._failure("bad_picture", "undecodable")) from None
+            if fault := judge(jpeg, size_of(data)):
+                raise CallFailedError(self._failure("bad_picture", fault))
+            usage = usage.model_copy(update={"images": 1, "duration_s": time.perf_counter() - started})
+            record.usage = usage
+        return Picture(jpeg, brief.width, brief.height, self.name, stand_in=False, usage=usage)
 
-    async def _ask(self, prompt: str, brief: PictureBrief, reference: Picture | None) -> GenerateContentResponse:
+    async def _ask(
+        self, prompt: str, brief: PictureBrief, reference: Picture | None, record: Record
+    ) -> GenerateContentResponse:
         import aiohttp  # noqa: PLC0415 - as below
         import httpx2  # noqa: PLC0415 - as below
         from google import genai  # noqa: PLC0415 - seconds of imports that only a run should pay
@@ -112,7 +120,9 @@ class GeminiPainter:
             async with client.aio as model:
                 return await model.models.generate_content(model=self.name, contents=contents, config=config)
         except errors.APIError as error:
-            raise judged(Failure(self.name, error.code, _cause(error), _asked_wait(error))) from None
+            record.request_id = _request_id(error)
+            failure = Failure("gemini", self.name, "http", error.code, _cause(error), _asked_wait(error))
+            raise CallFailedError(failure) from None
         except (
             OSError,
             aiohttp.ClientError,
@@ -121,13 +131,53 @@ class GeminiPainter:
             errors.UnknownApiResponseError,
         ) as error:
             # Transport and parsing errors of four libraries leak from the SDK as they are; none of them is an answer.
-            raise judged(Failure(self.name, None, type(error).__name__)) from None
+            raise CallFailedError(self._failure("no_answer", type(error).__name__)) from None
         finally:
             client.close()
 
+    def _failure(self, kind: Any, code: str | None) -> Failure:
+        return Failure("gemini", self.name, kind, code=code)
 
-def _prompt(brief: PictureBrief, subject: str) -> str:
+    def _nothing(self, answer: GenerateContentResponse) -> Failure:
+        """Return why an answer holds no picture; a reason of tomorrow is one too."""
+        feedback = answer.prompt_feedback
+        if feedback is not None and feedback.block_reason is not None:
+            return self._failure("blocked", f"prompt {_name(feedback.block_reason)}")
+        candidates = answer.candidates or []
+        reason = _name(candidates[0].finish_reason) if candidates and candidates[0].finish_reason else "no_candidates"
+        return self._failure("blocked" if reason in _BLOCKED else "no_picture", reason)
+
+    def _used(self, answer: GenerateContentResponse) -> Usage:
+        """Return what an answer took; a picture's tokens cost more than words, and without details all are taken for it."""
+        spent = answer.usage_metadata
+        if spent is None:
+            return Usage(model=self.name)
+        made, thought = spent.candidates_token_count or 0, spent.thoughts_token_count or 0
+        details = spent.candidates_tokens_details or []
+        words = sum(
+            part.token_count or 0 for part in details if part.modality is not None and _name(part.modality) == "TEXT"
+        )
+        return used(
+            self.name,
+            self._price,
+            read=spent.prompt_token_count or 0,
+            text=thought + min(words, made),
+            picture=made - min(words, made),
+        )
+
+
+def _name(value: Any) -> str:
+    """Return the wire's name of an enumerated value, known to the SDK or not."""
+    return str(getattr(value, "value", value))[:60]
+
+
+def _prompt(brief: PictureBrief, wish: Wish) -> str:
     palette = ", ".join(brief.palette)
+    subject = _SOFTER if wish == "softer" else brief.prompt
+    if brief.slides > 1:
+        subject = _PANORAMA.format(slides=brief.slides) + subject
+    if wish == "clearer":
+        subject = f"{_CLEARER} {subject}"
     return f"{subject}\n\nThe series: {brief.art_direction}\nColours: {palette}; mostly the first.\n{_RULES}".strip()
 
 
@@ -149,22 +199,6 @@ def _picture_in(answer: GenerateContentResponse) -> bytes | None:
         if part.inline_data is not None and part.inline_data.data and not part.thought:
             found = part.inline_data.data
     return found
-
-
-def _plus(spent: Usage, answer: GenerateContentResponse) -> Usage:
-    used = answer.usage_metadata
-    if used is None:
-        return spent
-    read = used.prompt_token_count or 0
-    made = (used.candidates_token_count or 0) + (used.thoughts_token_count or 0)
-    price_in, price_out = _PRICES.get(spent.model, max(_PRICES.values()))
-    return spent.model_copy(
-        update={
-            "input_tokens": spent.input_tokens + read,
-            "output_tokens": spent.output_tokens + made,
-            "cost_usd": spent.cost_usd + (read * price_in + made * price_out) / _MILLION,
-        }
-    )
 
 
 def _details(error: Any) -> list[dict[str, Any]]:
@@ -189,3 +223,13 @@ def _cause(error: Any) -> str | None:
         str(v.get("quotaId", "")) for d in _details(error) for v in d.get("violations", []) if isinstance(v, dict)
     ]
     return " ".join(filter(None, (str(error.status or ""), *quotas))) or None
+
+
+def _request_id(error: Any) -> str | None:
+    """Return Google's id of a refused call, from the details of the error or the answer's headers."""
+    for detail in _details(error):
+        if detail.get("requestId"):
+            return str(detail["requestId"])
+    headers = getattr(error.response, "headers", None) or {}
+    found = headers.get("x-goog-request-id") or headers.get("x-request-id")
+    return str(found) if found else None

@@ -6,14 +6,16 @@ coloured text drawn over the picture later, and EXIF carries places and names.
 
 import io
 import warnings
+from collections.abc import Sequence
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from carousel_pipeline.errors import PermanentError
 
 MAX_PIXELS = 40_000_000
 MAX_BYTES = 30_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP")
+_FIRST_LYING = 5
 
 
 class PictureError(PermanentError):
@@ -58,6 +60,20 @@ def normalise(data: bytes, width: int, height: int, *, backdrop: str = "#ffffff"
         raise PictureError("the picture is broken or cut off") from error
     upright = ImageOps.exif_transpose(picture)
     return encode(ImageOps.fit(_rgb(upright, backdrop), (width, height), Image.Resampling.LANCZOS))
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Return width and height of a picture that `normalise` has read, the way up it is meant."""
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+        lying = picture.getexif().get(ExifTags.Base.Orientation, 1) >= _FIRST_LYING
+        return (picture.height, picture.width) if lying else picture.size
+
+
+def cut(data: bytes, windows: Sequence[int], width: int) -> list[bytes]:
+    """Return strips of `width` pixels of a picture that `normalise` made, each from its left edge."""
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.load()
+        return [encode(picture.crop((left, 0, left + width, picture.height))) for left in windows]
 
 
 def _rgb(picture: Image.Image, backdrop: str) -> Image.Image:

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from carousel_pipeline.copywriting.interface import Usage
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.imagery import crisp, soft
 from carousel_pipeline.imagery.colour import Floats, palette_of
-from carousel_pipeline.imagery.interface import Picture, PictureBrief
+from carousel_pipeline.imagery.interface import Judge, Picture, PictureBrief, Wish, accept
 from carousel_pipeline.imagery.normalise import encode
 from carousel_pipeline.imagery.scene import Scene, develop, generator
+from carousel_pipeline.providers import UNRECORDED, Call, CallLog, Usage, recorded
 
 FAMILIES: Mapping[str, Callable[[Scene], Floats]] = MappingProxyType(
     {
@@ -34,27 +34,45 @@ FAMILIES: Mapping[str, Callable[[Scene], Floats]] = MappingProxyType(
 
 
 class ProceduralPainter:
-    """A painter that needs neither key nor network."""
+    """A painter that needs neither key nor network.
+
+    Args:
+        stand_in: whether its pictures take the place of a model's.
+    """
 
     name = "procedural"
     demo = True
 
-    async def paint(self, brief: PictureBrief, reference: Picture | None) -> Picture:
-        """Return the slide's background; `reference` adds nothing, the deck's seed already makes its pictures alike.
+    def __init__(self, *, stand_in: bool = False) -> None:
+        self._stand_in = stand_in
+
+    async def paint(
+        self,
+        brief: PictureBrief,
+        reference: Picture | None,
+        log: CallLog = UNRECORDED,
+        *,
+        wish: Wish = "as_briefed",
+        judge: Judge = accept,
+    ) -> Picture:
+        """Return the slide's background; the deck's seed makes its pictures alike, so neither reference nor wish adds anything.
 
         Raises:
             PermanentError: the brief names a family that does not exist.
         """
-        del reference
+        del reference, wish, judge
         started = time.perf_counter()
-        data = await asyncio.to_thread(_paint, brief)
+        with recorded(log, Call("picture", "offline", self.name, brief.position)) as record:
+            data = await asyncio.to_thread(_paint, brief)
+            record.outcome = "stand_in" if self._stand_in else "ok"
+            record.usage = Usage(model=self.name, images=1)
         return Picture(
             data=data,
             width=brief.width,
             height=brief.height,
             painter=self.name,
-            stand_in=False,
-            usage=Usage(model=self.name, duration_s=time.perf_counter() - started),
+            stand_in=self._stand_in,
+            usage=Usage(model=self.name, images=1, duration_s=time.perf_counter() - started),
         )
 
 

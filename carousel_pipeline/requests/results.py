@@ -10,7 +10,11 @@ Position = Annotated[int, Field(ge=1, le=10)]
 
 
 class StoredPicture(BaseModel):
-    """A background in storage: JPEG of exactly `width` x `height` pixels under `key`."""
+    """A background in storage: JPEG of exactly `width` x `height` pixels under `key`.
+
+    Attributes:
+        strip: position of the first slide that was cut from the same panorama; None where it was painted alone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,6 +25,7 @@ class StoredPicture(BaseModel):
     height: int
     painter: str
     stand_in: bool
+    strip: Position | None = None
 
 
 class Pictures(BaseModel):
