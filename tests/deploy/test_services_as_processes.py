@@ -169,14 +169,15 @@ async def test_every_service_gets_healthy_in_order_and_together_they_make_an_alb
     ("login", "role", "allowed"),
     [
         ("carousel_bot", "led_bot", True),
-        ("carousel_bot", "led_pay", False),
+        ("carousel_bot", "led_pay", True),
         ("carousel_bot", "led_pipeline", False),
         ("carousel_pipeline", "led_pipeline", True),
         ("carousel_pipeline", "led_ops", False),
+        ("carousel_pipeline", "led_pay", False),
         ("carousel_dagster", "led_pipeline", False),
     ],
 )
-def test_a_login_becomes_its_one_role_and_no_other(machine: Machine, login: str, role: str, *, allowed: bool) -> None:
+def test_a_login_becomes_its_own_roles_and_no_other(machine: Machine, login: str, role: str, *, allowed: bool) -> None:
     pgpass = machine.folder / "keys" / "admin" / "pgpass"
     address = f"postgresql://{login}@127.0.0.1:{machine.ports['5432']}/carousel"
     refusal = nullcontext() if allowed else pytest.raises(psycopg.OperationalError, match="permission denied")
