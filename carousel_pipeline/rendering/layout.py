@@ -191,7 +191,7 @@ def _shrinkable(plan: _Plan) -> int:
     frame = plan.role.picture
     if frame.place == "full" or plan.canvas.wide:
         return 0
-    missing = _set(plan, _COMFORT).needed - (plan.column[3] - plan.column[1])
+    missing = _set(plan, _COMFORT, balance=False).needed - (plan.column[3] - plan.column[1])
     usable = plan.canvas.height - plan.canvas.top - plan.canvas.bottom
     least = _SMALLEST_ROUND if frame.place in {"disc", "arch"} else _SMALLEST_PICTURE
     return -max(0, min(math.ceil(missing), round(usable * (frame.share - least))))
@@ -234,12 +234,13 @@ def _gaps(plan: _Plan, *, body: bool) -> float:
     return between + (number.size * (plan.number.top + 0.06) + plan.role.gap if number and plan.number else 0)
 
 
-def _set(plan: _Plan, step: int) -> _Set:
+def _set(plan: _Plan, step: int, *, balance: bool = True) -> _Set:
+    """Break the texts at a step of size; balancing changes no number of lines, so whether they fit is known without."""
     role = plan.role
     width = plan.column[2] - plan.column[0]
     heading_size, body_size = _size(role.heading, step), _size(role.body, step)
-    heading = plan.heading.wrap(width / heading_size, balance=role.heading.balance)
-    body = plan.body.wrap(width / body_size, balance=role.body.balance)
+    heading = plan.heading.wrap(width / heading_size, balance=balance and role.heading.balance)
+    body = plan.body.wrap(width / body_size, balance=balance and role.body.balance)
     heading_rhythm = spacing(plan.heading, heading_size, role.heading.leading, role.heading.paragraph_gap)
     body_rhythm = spacing(plan.body, body_size, role.body.leading, role.body.paragraph_gap)
     needed = (
@@ -254,7 +255,7 @@ def _fits(plan: _Plan, step: int, *, whole_words: bool) -> bool:
     width = plan.column[2] - plan.column[0]
     if whole_words and plan.heading.parts_words(width / _size(plan.role.heading, step)):
         return False
-    tried = _set(plan, step)
+    tried = _set(plan, step, balance=False)
     return (
         tried.needed <= plan.column[3] - plan.column[1]
         and len(tried.heading) <= plan.role.heading.lines
