@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from carousel_pipeline import assets, jobs, sensors
+from carousel_pipeline import assets, jobs, schedules, sensors
 from carousel_pipeline.resources import Artifacts, Database, JsonIOManager, Providers, Telegram
 
 database_url = dg.EnvVar("DATABASE_URL")
@@ -12,7 +12,8 @@ defs = dg.Definitions(
     # "Materialize" in the UI makes a job of its own: without this, one fresh interpreter a step.
     executor=dg.in_process_executor,
     assets=[assets.copy, assets.images, assets.rendered_slides, assets.delivery_receipt],
-    jobs=[jobs.outline, jobs.carousel, jobs.edit],
+    jobs=[jobs.outline, jobs.carousel, jobs.edit, schedules.cleanup],
+    schedules=[schedules.daily_cleanup],
     sensors=[sensors.dispatch_requests, sensors.settle_holds, sensors.fast_refund, sensors.fast_refund_canceled],
     resources={
         "database": Database(url=database_url),
