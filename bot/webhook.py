@@ -14,8 +14,6 @@ import asyncio
 import hmac
 import json
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -27,6 +25,7 @@ from psycopg_pool import PoolTimeout
 
 from bot.errors import postpone
 from bot.inbox import UNDERSTOOD, Inbox, well_formed
+from bot.listening import listening
 from carousel_pipeline.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -95,26 +94,11 @@ async def receive(bot: Bot, inbox: Inbox, *, url: str, secret: str, host: str, p
     Raises:
         ConfigurationError: the port is taken, Telegram refuses the address, or does not know the token.
     """
-    async with _listening(Webhook(inbox, urlsplit(url).path, secret).application(), host, port):
+    app = Webhook(inbox, urlsplit(url).path, secret).application()
+    async with listening(app, (host, port), "TELEGRAM_WEBHOOK_LISTEN", close_within_s=_CLOSE_WITHIN_S):
         await _announce(bot, url, secret)
         _log.info("updates come by webhook")
         await asyncio.Event().wait()
-
-
-@asynccontextmanager
-async def _listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_WITHIN_S)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise ConfigurationError(
-                f"TELEGRAM_WEBHOOK_LISTEN: {host}:{port} cannot be listened on ({error.strerror}); choose another port"
-            ) from None
-        yield
-    finally:
-        await runner.cleanup()
 
 
 async def _announce(bot: Bot, url: str, secret: str) -> None:
