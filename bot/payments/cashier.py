@@ -9,7 +9,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, Self
+from uuid import UUID
 
 import psycopg
 from aiogram import Bot
@@ -58,7 +60,12 @@ class Window:
         """Store reports, start answering questions; see `Cashier`."""
         for update in updates:
             if (query := update.get("pre_checkout_query")) is not None:
-                task = asyncio.create_task(self._answer(query), name="checkout")
+                try:
+                    question = _Question.of(query)
+                except (KeyError, TypeError, ValueError) as error:
+                    _log.error("a checkout cannot be read (%s)", type(error).__name__)
+                    continue
+                task = asyncio.create_task(self._answer(question), name="checkout")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             else:
@@ -69,27 +76,48 @@ class Window:
         """Wait for the answers that were begun."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _answer(self, query: Mapping[str, Any]) -> None:
+    async def _answer(self, question: "_Question") -> None:
         began = time.monotonic()
-        checkout = await self._decide(query)
+        checkout = await self._decide(question)
         ok = checkout.verdict == "ok"
-        t = texts(checkout.locale or locale_of(query["from"].get("language_code")))
+        t = texts(checkout.locale or locale_of(question.language))
         words = None if ok else plain(t.pick("checkout", checkout.verdict))
         try:
-            await self._bot.answer_pre_checkout_query(query["id"], ok=ok, error_message=words)
+            await self._bot.answer_pre_checkout_query(question.id, ok=ok, error_message=words)
         except AiogramError as error:
             # Nothing was taken then: without a yes in time Telegram cancels the payment.
             _log.warning("a checkout was not answered: %s", type(error).__name__)
         if (took := time.monotonic() - began) > _SLOW_S:
             _log.warning("a checkout took %.1f s", took)
 
-    async def _decide(self, query: Mapping[str, Any]) -> Checkout:
-        order = order_of(query.get("invoice_payload"))
-        if order is None or query.get("currency") != XTR:
+    async def _decide(self, question: "_Question") -> Checkout:
+        if question.order is None or question.currency != XTR:
             return Checkout("unknown", None)
         try:
             async with asyncio.timeout(_DECIDE_S):
-                return await self._books.checkout(order, query["from"]["id"], query["total_amount"])
+                return await self._books.checkout(question.order, question.tg_user_id, question.stars)
         except (psycopg.Error, PoolTimeout, TimeoutError) as error:
             _log.warning("a checkout could not be looked up: %s", type(error).__name__)
             return Checkout("down", None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    id: str
+    tg_user_id: int
+    language: str | None
+    currency: str
+    stars: int
+    order: UUID | None
+
+    @classmethod
+    def of(cls, query: Mapping[str, Any]) -> Self:
+        payer = query["from"]
+        return cls(
+            str(query["id"]),
+            int(payer["id"]),
+            payer.get("language_code"),
+            str(query["currency"]),
+            int(query["total_amount"]),
+            order_of(query["invoice_payload"]),
+        )
