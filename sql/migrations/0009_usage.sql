@@ -22,23 +22,18 @@ create index delivery_updated on ledger.delivery using brin (updated_at) with (p
 create index attempt_ended on carousel.attempt using brin (ended_at) with (pages_per_range = 32, autosummarize = on);
 
 -- ---------- what the roll-up reads -----------------------------------------------------------------
--- One use of its argument and no settings of its own, so that the planner can put it into the query.
-create function word(p_text text) returns text language sql immutable parallel safe as $f$
-  select coalesce(substring(p_text from '^[a-z0-9][a-z0-9_.:-]{0,63}$'), 'other') $f$;
-comment on function word is 'a code as it is, anything else as ''other'': operators'' words and providers'' messages stay outside';
-
 create view source_request as
-  select r.id, r.user_id, r.kind, usage.word(r.options ->> 'style') as style,
-         usage.word(coalesce(r.deck ->> 'language', r.options ->> 'language', 'unknown')) as language,
+  select r.id, r.user_id, r.kind, r.options ->> 'style' as style,
+         coalesce(r.deck ->> 'language', r.options ->> 'language', 'unknown') as language,
          coalesce(jsonb_array_length(r.deck -> 'slides'), 0) as slides,
-         r.phase, usage.word(r.failure) as failure, r.created_at as opened_at, r.outlined_at, r.confirmed_at,
-         l.state, l.epoch
+         r.phase, r.failure, r.created_at as opened_at, r.outlined_at, r.confirmed_at,
+         l.state
     from carousel.request r left join ledger.request l on l.id = r.id;
 comment on view source_request is 'one row a request, without its text; what the roll-up reads';
 
 create view source_event as
   select e.request_id, e.id, e.dst, e.created_at as happened_at,
-         case when e.dst = 'released' then usage.word(case when e.note like '%: %' then 'operator' else replace(e.note, ' ', '_') end) end as reason
+         case when e.dst = 'released' then case when e.note like '%: %' then 'operator' else replace(e.note, ' ', '_') end end as reason
     from ledger.request_event e;
 comment on view source_event is 'the steps of confirmed requests; reasons of refunds as codes, an operator''s words as operator';
 
@@ -93,7 +88,7 @@ create table price (
   usd_per_credit numeric(12, 6) not null constraint price_positive check (usd_per_credit > 0),
   note text not null
 );
-insert into price values ('2020-01-01', 0.05, 'assumed: what a credit brings after the shop''s share; set your own with a later valid_from');
+insert into price values ('2020-01-01', 0.0975, 'the cheapest credit on sale, 7.5 Stars, at the 0.013 USD that Telegram pays for a Star; set your own');
 comment on table price is 'what a charged credit is worth, for margins; change it by adding a row, history keeps its own price';
 comment on column price.valid_from is 'first UTC day the price holds for, by the day a request was opened';
 comment on column price.usd_per_credit is 'USD that a charged credit brings, after the share of Telegram and the banks';
@@ -502,8 +497,7 @@ grant select on all tables in schema usage to led_pipeline, led_ops;
 grant insert, delete on day, daily, daily_failure, daily_seconds, daily_call, daily_money, daily_person to led_pipeline;
 grant delete on stale_day to led_pipeline;
 grant insert, update on check_result to led_pipeline;
-grant execute on function word(text), mark_stale() to led_pipeline;
-grant execute on function word(text) to led_ops;
+grant execute on function mark_stale() to led_pipeline;
 grant insert on price to led_ops;
 grant select on health to led_bot;
 grant select on day, stale_day, watermark, price, daily, daily_failure, daily_seconds, daily_call, daily_money, daily_person, check_result,
