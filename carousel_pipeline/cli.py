@@ -114,6 +114,17 @@ def migrate() -> None:
     click.echo("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
 
 
+@carousel.command()
+@click.option("--dry-run", is_flag=True, help="Change nothing, say what would be forgotten.")
+@click.option("--days", type=click.IntRange(1, 3650), help="Age of settled carousels; 30 otherwise.")
+@_JSON
+def cleanup(days: int | None, *, dry_run: bool, as_json: bool) -> None:
+    """Forget what is old: objects, words, Dagster's runs and keys. Every night does the same."""
+    from carousel_pipeline.schedules.cleanup_command import cleanup as clean
+
+    clean(days=days, dry_run=dry_run, as_json=as_json)
+
+
 @carousel.group()
 def bench() -> None:
     """Measure what the README claims: medians and ratios in one run."""
