@@ -7,10 +7,11 @@ then what is being handled is finished, then tasks, sessions and pools are close
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -31,6 +32,7 @@ from aiogram.methods import (
     SendMessage,
 )
 from aiogram.types import BotCommandScopeAllPrivateChats, Message, Update, User
+from aiohttp import web
 from psycopg_pool import PoolTimeout
 from pydantic import BaseModel
 
@@ -39,8 +41,18 @@ from bot.ban import open_to_all
 from bot.collector import Collector
 from bot.dagster_client import DagsterClient
 from bot.files import FileSender
+from bot.health import (
+    Health,
+    dagster_check,
+    database_check,
+    serve_health,
+    storage_check,
+    telegram_check,
+    watch_lag,
+)
 from bot.inbox import Inbox, RawUpdate
 from bot.listener import listen
+from bot.metrics import Metrics
 from bot.middlewares.human_words import HumanWordsMiddleware, answer
 from bot.middlewares.person import PersonMiddleware
 from bot.notices import Dispatch, Notices
@@ -58,13 +70,14 @@ from bot.styles import load_styles
 from bot.sweeper import sweep_for_ever
 from bot.texts import DEFAULT_LOCALE, LOCALES, Texts, locale_of, texts
 from bot.throttle import Limit
-from bot.webhook import receive
+from bot.webhook import answer_http, receive
 from carousel_pipeline.artifacts import open_store
 from carousel_pipeline.database import async_pool
 from carousel_pipeline.errors import ConfigurationError, TransientError
 from carousel_pipeline.settings import Settings
 
 _log = logging.getLogger(__name__)
+Work = Callable[[], Coroutine[Any, Any, None]]
 _PARALLEL: Final = 8
 _DRAIN_S: Final = 15.0
 _BUILT_AT_START: Final[tuple[type[BaseModel], ...]] = (
@@ -116,18 +129,21 @@ class App:
         locks: AdvisoryLocks,
         sender: Sender,
         limit: Limit,
+        metrics: Metrics,
     ) -> None:
         self.bot = bot
+        self._metrics = metrics
         self._dispatcher = dispatcher
         self.inbox = Inbox(bot.id, store, cashier, locks, limit, self._handle, self._refuse, sender.wait_of, _PARALLEL)
-        self.tasks: dict[str, Coroutine[Any, Any, None]] = {}
+        self.tasks: dict[str, Work] = {}
 
     async def _handle(self, raw: RawUpdate, banned: bool) -> None:  # noqa: FBT001 (called by the inbox only)
-        update = Update.model_validate(raw, context={"bot": self.bot})
-        if banned and not open_to_all(update):
-            await answer(update, self.bot, _guess(update)("refusal.banned"))
-        else:
-            await self._dispatcher.feed_update(self.bot, update)
+        with self._metrics.update_seconds.time():
+            update = Update.model_validate(raw, context={"bot": self.bot})
+            if banned and not open_to_all(update):
+                await answer(update, self.bot, _guess(update)("refusal.banned"))
+            else:
+                await self._dispatcher.feed_update(self.bot, update)
 
     async def _refuse(self, raw: RawUpdate) -> None:
         update = Update.model_validate(raw, context={"bot": self.bot})
@@ -142,7 +158,7 @@ class App:
         """
         async with asyncio.TaskGroup() as group:
             for name, work in self.tasks.items():
-                group.create_task(work, name=name)
+                group.create_task(work(), name=name)
 
 
 def check(settings: Settings) -> tuple[str, str, str, str]:
@@ -191,7 +207,8 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         stage = Stage(bot, store)
         board = Board(store, stage, sender)
         collector = Collector(bot.id, store, stage, storage, styles, pace.pause_s)
-        notices = Notices(store, stage, styles, demo=demo)
+        metrics = Metrics()
+        notices = Notices(store, stage, styles, metrics, demo=demo)
         artifacts = open_store(artifacts_url)
         try:
             await asyncio.to_thread(artifacts.check)
@@ -212,7 +229,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             file_sender=file_sender,
             desk=payments.desk,
         )
-        app = App(bot, dispatcher, store, payments.cashier, AdvisoryLocks(locks), sender, pace.limit)
+        app = App(bot, dispatcher, store, payments.cashier, AdvisoryLocks(locks), sender, pace.limit, metrics)
         dispatch = Dispatch(store, DagsterClient(http, dagster_url))
         runs = Outbox(store, {"dispatch": dispatch.run}, lease=timedelta(seconds=45), parallel=4)
         chats = Outbox(store, {**notices.works, **payments.works}, lease=timedelta(minutes=5), parallel=8)
@@ -229,14 +246,24 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         except psycopg.ProgrammingError:
             raise ConfigurationError("the database lacks what the bot needs: run `carousel migrate`") from None
         app.tasks = {
-            "listener": listen(database, {"outbox": hear_outbox, "progress": board.hint}),
-            "runs": runs.run(),
-            "chats": chats.run(),
-            "sweeper": sweep_for_ever(locks, store, pace.sweep_s),
+            "listener": partial(listen, database, {"outbox": hear_outbox, "progress": board.hint}),
+            "runs": runs.run,
+            "chats": chats.run,
+            "sweeper": partial(sweep_for_ever, locks, store, pace.sweep_s),
             **payments.tasks,
-            "late": app.inbox.look_after_late(),
-            "updates": _updates(settings, bot, app.inbox),
+            "late": app.inbox.look_after_late,
+            **_ways_in(settings, bot, app.inbox, payments.routes),
+            "lag": partial(watch_lag, metrics),
         }
+        if settings.health_address:
+            checks = {
+                "database": database_check(store.ping),
+                "dagster": dagster_check(http, dagster_url),
+                "telegram": telegram_check(bot),
+                "storage": storage_check(artifacts),
+            }
+            health = Health(checks, store.figures, metrics)
+            app.tasks["health"] = partial(serve_health, health, settings.health_address)
         try:
             yield app
         finally:
@@ -265,14 +292,13 @@ async def serve(settings: Settings) -> None:
             raise group.exceptions[0] from None
 
 
-def _updates(settings: Settings, bot: Bot, inbox: Inbox) -> Coroutine[Any, Any, None]:
-    secret = settings.telegram_webhook_secret
-    if settings.telegram_webhook_url is None or secret is None:
-        return poll(bot, inbox)
-    host, port = settings.webhook_address
-    return receive(
-        bot, inbox, url=settings.telegram_webhook_url, secret=secret.get_secret_value(), host=host, port=port
-    )
+def _ways_in(settings: Settings, bot: Bot, inbox: Inbox, others: Sequence[web.RouteDef]) -> dict[str, Work]:
+    url, secret, address = settings.telegram_webhook_url, settings.telegram_webhook_secret, settings.webhook_address
+    if url and secret:
+        words = {"url": url, "secret": secret.get_secret_value()}
+        return {"webhook": partial(receive, bot, inbox, **words, others=others, address=address)}
+    polling: dict[str, Work] = {"poll": partial(poll, bot, inbox)}
+    return polling | {"http": partial(answer_http, others, address)} if others else polling
 
 
 def _guess(update: Update) -> Texts:

@@ -14,6 +14,8 @@ import asyncio
 import hmac
 import json
 import logging
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -50,11 +52,10 @@ class Webhook:
         self._path = path or "/"
         self._secret = secret.encode()
 
-    def application(self) -> web.Application:
-        """Return the server's application; everything but a POST to the path is 404 or 405."""
-        app = web.Application(client_max_size=_MAX_BODY)
-        app.router.add_post(self._path, self._receive)
-        return app
+    @property
+    def route(self) -> web.RouteDef:
+        """What the HTTP server has to answer; anything else is 404 or 405."""
+        return web.post(self._path, self._receive)
 
     async def _receive(self, request: web.Request) -> web.Response:
         shown = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
@@ -86,19 +87,36 @@ def _refused(status: int) -> web.Response:
     return response
 
 
-async def receive(bot: Bot, inbox: Inbox, *, url: str, secret: str, host: str, port: int) -> None:
-    """Listen on `host:port`, tell Telegram to come to `url`, and feed `inbox` for ever.
+async def receive(
+    bot: Bot, inbox: Inbox, *, url: str, secret: str, others: Sequence[web.RouteDef], address: tuple[str, int]
+) -> None:
+    """Listen on host and port, tell Telegram to come to `url`, and feed `inbox` for ever; `others` are answered beside.
 
     Replicas do the same with the same words. Stopping leaves the webhook set: the others go on, or updates wait at Telegram.
 
     Raises:
         ConfigurationError: the port is taken, Telegram refuses the address, or does not know the token.
     """
-    app = Webhook(inbox, urlsplit(url).path, secret).application()
-    async with listening(app, (host, port), "TELEGRAM_WEBHOOK_LISTEN", close_within_s=_CLOSE_WITHIN_S):
+    async with _answering([Webhook(inbox, urlsplit(url).path, secret).route, *others], address):
         await _announce(bot, url, secret)
         _log.info("updates come by webhook")
         await asyncio.Event().wait()
+
+
+async def answer_http(routes: Sequence[web.RouteDef], address: tuple[str, int]) -> None:
+    """Answer `routes` on host and port for ever: what a bot that polls still has to hear over HTTP.
+
+    Raises:
+        ConfigurationError: the port is taken.
+    """
+    async with _answering(routes, address):
+        await asyncio.Event().wait()
+
+
+def _answering(routes: Sequence[web.RouteDef], address: tuple[str, int]) -> AbstractAsyncContextManager[None]:
+    app = web.Application(client_max_size=_MAX_BODY)
+    app.router.add_routes(routes)
+    return listening(app, address, "TELEGRAM_WEBHOOK_LISTEN", close_within_s=_CLOSE_WITHIN_S)
 
 
 async def _announce(bot: Bot, url: str, secret: str) -> None:

@@ -1,6 +1,6 @@
 """The payment room put together: what the rest of the bot needs of it, and nothing more."""
 
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +45,7 @@ class Payments:
     till: Till
     desk: Desk
     works: Mapping[str, Work]
-    tasks: Mapping[str, Coroutine[Any, Any, None]]
+    tasks: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
     routes: Sequence[web.RouteDef]
 
     async def drain(self) -> None:
@@ -80,7 +80,7 @@ async def open_payments(
             till=till,
             desk=Desk(books, me.username or "", settings.stars_subscriptions, yookassa, settings.support_contact),
             works=PaymentNotices(bot, books, store, reconciler.now).works,
-            tasks={"till": till.run(), "reconciler": reconciler.run()},
+            tasks={"till": till.run, "reconciler": reconciler.run},
             routes=routes(books, till.hint, proxies) if yookassa else (),
         )
 
