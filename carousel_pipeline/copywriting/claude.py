@@ -193,9 +193,8 @@ class _Order:
             wait = _seconds(error.response.headers.get("retry-after"))
             failure = Failure("anthropic", self._model, "http", error.status_code, code, wait, error.request_id)
             raise CallFailedError(failure) from None
-        except anthropic.APIResponseValidationError as error:
-            raise CallFailedError(self._failure("no_answer", type(error).__name__)) from None
-        except anthropic.APIConnectionError as error:
+        except (anthropic.APIError, ValueError) as error:
+            # A timeout, a reset, or bytes that are no JSON, which the SDK lets through as they are.
             raise CallFailedError(self._failure("no_answer", type(error).__name__)) from None
 
     def _failure(self, kind: Any, code: str | None) -> Failure:

@@ -12,7 +12,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from carousel_pipeline.imagery.interface import Judge, Picture, PictureBrief, Wish, accept
 from carousel_pipeline.imagery.normalise import PictureError, normalise, size_of
@@ -123,13 +123,7 @@ class GeminiPainter:
             record.request_id = _request_id(error)
             failure = Failure("gemini", self.name, "http", error.code, _cause(error), _asked_wait(error))
             raise CallFailedError(failure) from None
-        except (
-            OSError,
-            aiohttp.ClientError,
-            httpx2.HTTPError,
-            ValidationError,
-            errors.UnknownApiResponseError,
-        ) as error:
+        except (OSError, aiohttp.ClientError, httpx2.HTTPError, ValueError, errors.UnknownApiResponseError) as error:
             # Transport and parsing errors of four libraries leak from the SDK as they are; none of them is an answer.
             raise CallFailedError(self._failure("no_answer", type(error).__name__)) from None
         finally:
