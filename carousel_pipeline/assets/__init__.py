@@ -4,5 +4,6 @@ from carousel_pipeline.assets.copy import copy
 from carousel_pipeline.assets.delivery_receipt import delivery_receipt
 from carousel_pipeline.assets.images import images
 from carousel_pipeline.assets.rendered_slides import rendered_slides
+from carousel_pipeline.assets.star_payments import star_payments
 
-__all__ = ["copy", "delivery_receipt", "images", "rendered_slides"]
+__all__ = ["copy", "delivery_receipt", "images", "rendered_slides", "star_payments"]
