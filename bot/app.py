@@ -41,15 +41,7 @@ from bot.ban import open_to_all
 from bot.collector import Collector
 from bot.dagster_client import DagsterClient
 from bot.files import FileSender
-from bot.health import (
-    Health,
-    dagster_check,
-    database_check,
-    serve_health,
-    storage_check,
-    telegram_check,
-    watch_lag,
-)
+from bot.health import Health, everything, serve_health, watch_lag
 from bot.inbox import Inbox, RawUpdate
 from bot.listener import listen
 from bot.metrics import Metrics
@@ -256,13 +248,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             "lag": partial(watch_lag, metrics),
         }
         if settings.health_address:
-            checks = {
-                "database": database_check(store.ping),
-                "dagster": dagster_check(http, dagster_url),
-                "telegram": telegram_check(bot),
-                "storage": storage_check(artifacts),
-            }
-            health = Health(checks, store.figures, metrics)
+            health = Health(everything(store.ping, http, dagster_url, bot, artifacts), store.figures, metrics)
             app.tasks["health"] = partial(serve_health, health, settings.health_address)
         try:
             yield app

@@ -7,8 +7,7 @@ address with a password.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -18,9 +17,10 @@ from aiogram.exceptions import AiogramError
 from aiohttp import web
 from psycopg_pool import PoolTimeout
 
+from bot.listening import listening
 from bot.metrics import CONTENT_TYPE, Figure, Metrics
 from carousel_pipeline.artifacts import ArtifactStore
-from carousel_pipeline.errors import CarouselError, ConfigurationError
+from carousel_pipeline.errors import CarouselError
 
 Check = Callable[[], Awaitable[str]]
 _CHECK_WITHIN_S: Final = 4.0
@@ -148,6 +148,22 @@ def storage_check(store: ArtifactStore) -> Check:
     return check
 
 
+def everything(
+    ping: Callable[[], Awaitable[object]],
+    session: aiohttp.ClientSession,
+    dagster_url: str,
+    bot: Bot,
+    store: ArtifactStore,
+) -> dict[str, Check]:
+    """Return the checks of all that the bot depends on, by name."""
+    return {
+        "database": database_check(ping),
+        "dagster": dagster_check(session, dagster_url),
+        "telegram": telegram_check(bot),
+        "storage": storage_check(store),
+    }
+
+
 async def watch_lag(metrics: Metrics) -> None:
     """Measure for ever how late the event loop is."""
     while True:
@@ -156,27 +172,11 @@ async def watch_lag(metrics: Metrics) -> None:
         metrics.loop_lag_seconds.observe(max(0.0, time.monotonic() - asleep - _LAG_EVERY_S))
 
 
-async def serve_health(health: Health, host: str, port: int) -> None:
-    """Answer on `host:port` for ever.
+async def serve_health(health: Health, address: tuple[str, int]) -> None:
+    """Answer on an address for ever.
 
     Raises:
         ConfigurationError: the port is taken.
     """
-    async with _listening(health.application(), host, port):
+    async with listening(health.application(), address, "CAROUSEL_HEALTH_LISTEN", close_within_s=1.0):
         await asyncio.Event().wait()
-
-
-@asynccontextmanager
-async def _listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise ConfigurationError(
-                f"CAROUSEL_HEALTH_LISTEN: {host}:{port} cannot be listened on ({error.strerror}); choose another port"
-            ) from None
-        yield
-    finally:
-        await runner.cleanup()

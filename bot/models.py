@@ -50,6 +50,8 @@ class Card(_Row):
     deck: Deck | None
     price: int | None
     failure: str | None
+    created_at: datetime
+    confirmed_at: datetime | None
     money: str | None
     charged: int | None
     on_the_house: bool

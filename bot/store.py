@@ -12,6 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from bot.metrics import Figure
 from bot.models import (
     Balance,
     Card,
@@ -54,6 +55,17 @@ class Store:
     async def set_locale(self, tg: int, locale: str) -> None:
         """Speak `locale` with this person from now on."""
         await self._rows("set_locale", tg=tg, locale=locale)
+
+    async def ping(self) -> None:
+        """Ask the database anything, or raise what keeps it from answering."""
+        async with self._pool.connection() as connection:
+            await connection.execute(query("monitoring.ping"))
+
+    async def figures(self) -> list[Figure]:
+        """Return what `/metrics` shows of the database."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(query("monitoring.figures"))
+            return [Figure(row["name"], row["labels"], row["value"]) for row in await cursor.fetchall()]
 
     async def set_blocked(self, user: int, *, blocked: bool) -> None:
         """Note that a person blocked the bot, or writes again."""

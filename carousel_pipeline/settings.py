@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     carousel_home: Path = Field(default_factory=lambda: Path.home() / ".carousel")
     carousel_allow_demo_providers: bool = False
     carousel_admin_ids: str | None = None
+    carousel_health_listen: str | None = None
 
     @model_validator(mode="after")
     def _prices_are_prices(self) -> Self:
@@ -107,9 +108,13 @@ class Settings(BaseSettings):
         if self.telegram_webhook_url and self.telegram_webhook_secret is None:
             raise ValueError("TELEGRAM_WEBHOOK_SECRET is needed with TELEGRAM_WEBHOOK_URL")
         if self.telegram_webhook_secret and not _SECRET.fullmatch(self.telegram_webhook_secret.get_secret_value()):
-            raise ValueError("TELEGRAM_WEBHOOK_SECRET may hold letters, digits, _ and - only, at most 256: Telegram's rule")
+            raise ValueError(
+                "TELEGRAM_WEBHOOK_SECRET may hold letters, digits, _ and - only, at most 256: Telegram's rule"
+            )
         if not _LISTEN.fullmatch(self.telegram_webhook_listen):
             raise ValueError("TELEGRAM_WEBHOOK_LISTEN is an address and a port, such as 127.0.0.1:8443")
+        if self.carousel_health_listen and not _LISTEN.fullmatch(self.carousel_health_listen):
+            raise ValueError("CAROUSEL_HEALTH_LISTEN is an address and a port, such as 127.0.0.1:8090")
         if self.carousel_admin_ids and not _IDS.fullmatch(self.carousel_admin_ids):
             raise ValueError("CAROUSEL_ADMIN_IDS is a list of Telegram user ids, such as 123456789,987654321")
         return self
@@ -122,8 +127,12 @@ class Settings(BaseSettings):
     @property
     def webhook_address(self) -> tuple[str, int]:
         """Where the webhook's server listens: host and port."""
-        host, _, port = self.telegram_webhook_listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return _address(self.telegram_webhook_listen)
+
+    @property
+    def health_address(self) -> tuple[str, int] | None:
+        """Where the bot answers /healthz, /readyz and /metrics, if it is to."""
+        return _address(self.carousel_health_listen) if self.carousel_health_listen else None
 
     @model_validator(mode="after")
     def _rubles_are_on_or_off(self) -> Self:
@@ -156,6 +165,11 @@ class Settings(BaseSettings):
                 f"TELEGRAM_BOT_TOKEN is set but {missing} is not: real users would get demo carousels. "
                 f"Set {missing}, or CAROUSEL_ALLOW_DEMO_PROVIDERS=1 if that is what you want."
             )
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _refuse_weak(name: str, value: str) -> None:

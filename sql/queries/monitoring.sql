@@ -7,3 +7,6 @@ set local statement_timeout = '10min'
 
 -- name: run_audit
 select violations, rules from carousel.run_audit()
+
+-- name: ping
+select 1 as answer
