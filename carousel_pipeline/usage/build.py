@@ -94,6 +94,8 @@ def _calendar(days: Sequence[date], made: Days, at: datetime | None, took_ms: fl
 
 def _read(connection: psycopg.Connection[Row], days: Sequence[date]) -> Facts:
     span = {"start": _midnight(days[0]), "stop": _midnight(days[-1] + _ONE_DAY)}
+    connection.execute(query("usage.open_span"))
+    connection.execute(query("usage.fill_span"), span)
     frames = {name: copy_out(connection, query(f"usage.{name}"), schema, span) for name, schema in SOURCES.items()}
     return Facts(**frames)
 
