@@ -1,7 +1,7 @@
 """Telegram's list of transactions against the books, by the pipeline: it may look and say, it may not credit.
 
-Whoever breaks into the process that reads strangers' pictures must not be able to mint credits. So what is missing is named in the
-database, and the bot, which may credit, asks Telegram itself.
+Whoever breaks into the process that reads strangers' pictures must not be able to mint credits. So what is missing is named in
+the database, and the bot, which may credit, asks Telegram itself.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from carousel_pipeline.database import Row, query
 from carousel_pipeline.payments.books import Health
 from carousel_pipeline.payments.reconcile import Fetch, cursor_of, walk
-from carousel_pipeline.payments.stars import StarsPaid, StarsReturned
+from carousel_pipeline.payments.stars import StarsPaid
 
 PATIENCE: Final = timedelta(minutes=10)
 """How long the bot may take to enter what Telegram lists: the goal for a payment whose report was lost."""
@@ -58,7 +58,6 @@ async def audit_stars(fetch: Fetch, books: Connection[Row], bot_id: int) -> Audi
         rows = [
             {"charge": event.charge, "direction": "in" if isinstance(event, StarsPaid) else "out"}
             for event, _ in events
-            if isinstance(event, StarsPaid | StarsReturned)
         ]
         lacking = [row["n"] for row in books.execute(query("payments.stars_audit"), {"seen": Jsonb(rows)})]
         seen += len(page)
