@@ -36,6 +36,7 @@ class Running(BaseModel):
         ready: whether every part has answered.
         dagster_ui: address of the Dagster UI.
         chat_page: address of the local Telegram (chat page, Bot API and control API), None with a real one.
+        health: address under which the bot answers `/healthz`, `/readyz` and `/metrics`.
         processes: process ids by part.
         database_url: of the embedded PostgreSQL, None with a DATABASE_URL from outside.
     """
@@ -47,6 +48,7 @@ class Running(BaseModel):
     ready: bool = False
     dagster_ui: str | None = None
     chat_page: str | None = None
+    health: str | None = None
     processes: dict[str, int] = {}
     database_url: str | None = Field(default=None, repr=False)
 

@@ -40,6 +40,7 @@ from carousel_pipeline.settings import Settings, get_settings
 UI_PORT = 3000
 TELEGRAM_PORT = 8081
 CODE_SERVER_PORT = 4000
+HEALTH_PORT = 8090
 _POSTGRES_POLL_S = 0.5
 # It lets runs finish for six seconds and gives the others three to say goodbye.
 _CODE_SERVER_STOP_S = 15.0
@@ -104,6 +105,7 @@ def announcement(running: Running, settings: Settings) -> str:
     """Return what a person wants to know once everything runs."""
     lines = [f"\nWrite to the bot   {running.chat_page}"] if running.chat_page else ["\nThe bot is on Telegram."]
     lines.append(f"Dagster UI         {running.dagster_ui}")
+    lines.append(f"Health, figures    {running.health}/readyz, {running.health}/metrics")
     if missing := settings.demo_providers:
         lines.append(
             f"DEMO: there is no {' and no '.join(missing)}, so texts are cut into slides by rules and pictures are "
@@ -186,7 +188,12 @@ class Stack:
         self._note(ready=False)
         ports = {
             name: probes.free_port(port)
-            for name, port in (("ui", UI_PORT), ("telegram", TELEGRAM_PORT), ("code", CODE_SERVER_PORT))
+            for name, port in (
+                ("ui", UI_PORT),
+                ("telegram", TELEGRAM_PORT),
+                ("code", CODE_SERVER_PORT),
+                ("health", HEALTH_PORT),
+            )
         }
         ui = f"http://127.0.0.1:{ports['ui']}"
         environment = self._environment(ports)
@@ -202,7 +209,8 @@ class Stack:
                 await supervisor.start(self._telegram(telegram, ui, environment))
             await supervisor.start(*self._dagster(ports, ui, environment), await self._bot(telegram, environment))
         self._supervisor = supervisor
-        self._note(ready=True, dagster_ui=ui, chat_page=telegram)
+        health = f"http://{environment['CAROUSEL_HEALTH_LISTEN']}"
+        self._note(ready=True, dagster_ui=ui, chat_page=telegram, health=health)
 
     async def _databases(self) -> dict[str, str]:
         """Start or find PostgreSQL, bring both databases up to date, return their settings."""
@@ -232,6 +240,7 @@ class Stack:
             "DAGSTER_HOME": str(write_local_instance(self._home / "dagster")),
             "DAGSTER_GRAPHQL_URL": f"http://127.0.0.1:{ports['ui']}/graphql",
             "ARTIFACTS_URL": self._settings.artifacts_url or (self._home / "artifacts").as_uri(),
+            "CAROUSEL_HEALTH_LISTEN": self._settings.carousel_health_listen or f"127.0.0.1:{ports['health']}",
             "PYTHONUNBUFFERED": "1",
         }
         if self._settings.telegram_bot_token is None:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 READY_S = 150.0
-PREFERRED_PORTS = (3000, 4000, 8081)
+PREFERRED_PORTS = (3000, 4000, 8081, 8090)
 
 
 class Up:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -59,12 +60,26 @@ def kill(stack: Any, *parts: str) -> None:
 
 def test_taken_ports_are_avoided_and_the_addresses_printed(stack: Any) -> None:
     state = stack.state
-    ports = {urlsplit(state[name]).port for name in ("chat_page", "dagster_ui")}
-    assert not ports & {3000, 4000, 8081}
+    ports = {urlsplit(state[name]).port for name in ("chat_page", "dagster_ui", "health")}
+    assert not ports & {3000, 4000, 8081, 8090}
     printed = (stack.home.parent / "printed").read_text()
     assert f"Write to the bot   {state['chat_page']}\n" in printed
     assert f"Dagster UI         {state['dagster_ui']}\n" in printed
     assert "DEMO" in printed
+
+
+@pytest.mark.finding("M18", "M19")
+def test_the_bot_says_that_all_works_and_shows_figures(stack: Any) -> None:
+    def page(path: str) -> str:
+        with urllib.request.urlopen(stack.state["health"] + path, timeout=20) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    everything = dict.fromkeys(("database", "dagster", "telegram", "storage"), "ok")
+    assert json.loads(page("/readyz")) == {"ready": True, "checks": everything}
+    figures = page("/metrics")
+    assert 'carousel_up{dependency="dagster"} 1.0' in figures
+    assert 'carousel_holds_open{state="reserved"} 0.0' in figures
 
 
 def test_nobody_else_may_read_the_state(stack: Any) -> None:
