@@ -6,6 +6,7 @@ import { Composer } from "./composer.js";
 import { $, dress, el } from "./dom.js";
 import { day, t, use } from "./i18n.js";
 import { alert, people, toast } from "./notices.js";
+import { isInvoice, openInvoice } from "./pay.js";
 
 const NEAR_END = 120; // pixels; who reads further up is not pulled down
 const ACTION_MS = 6000;
@@ -145,12 +146,13 @@ function emptyCard() {
 // Buttons
 
 async function onButton(message, button, node) {
-  if (button.url) window.open(button.url, "_blank", "noopener");
+  if (button.pay) await openInvoice(chat.chat_id, { message_id: message.message_id });
+  else if (button.url && isInvoice(button.url)) await openInvoice(chat.chat_id, { link: button.url });
+  else if (button.url) window.open(button.url, "_blank", "noopener");
   else if (button.copy_text) {
     await navigator.clipboard?.writeText(button.copy_text.text);
     toast(t("copied"));
-  } else if (button.pay) alert(t("noPayments"));
-  else if (button.callback_data) await pressed(message, button, node);
+  } else if (button.callback_data) await pressed(message, button, node);
 }
 
 async function pressed(message, button, node) {

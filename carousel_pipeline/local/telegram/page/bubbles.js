@@ -5,6 +5,7 @@ import { el, icon } from "./dom.js";
 import { formatted } from "./entities.js";
 import { size, t, time } from "./i18n.js";
 import { mosaic } from "./mosaic.js";
+import { paymentNote } from "./pay.js";
 import { richBlocks } from "./rich.js";
 import { view } from "./viewer.js";
 
@@ -17,6 +18,8 @@ const isPicture = (file) => /^image\/(jpeg|png|webp|gif)$/.test(file.mime_type ?
 /** Return the bubble of a unit. `act` has onCommand, onButton(message, button, node). */
 export function bubble(messages, act) {
   const first = messages[0];
+  const note = paymentNote(first);
+  if (note) return note;
   const mine = !first.from.is_bot;
   const media = messages.filter((message) => message.photo);
   const files = messages.filter((message) => message.document);
