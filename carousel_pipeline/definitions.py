@@ -11,9 +11,16 @@ artifacts_url = dg.EnvVar("ARTIFACTS_URL")
 defs = dg.Definitions(
     # "Materialize" in the UI makes a job of its own: without this, one fresh interpreter a step.
     executor=dg.in_process_executor,
-    assets=[assets.copy, assets.images, assets.rendered_slides, assets.delivery_receipt, assets.star_payments],
-    jobs=[jobs.outline, jobs.carousel, jobs.edit, schedules.cleanup, schedules.payments],
-    schedules=[schedules.daily_cleanup, schedules.payments_every_five_minutes],
+    assets=[
+        assets.copy,
+        assets.images,
+        assets.rendered_slides,
+        assets.delivery_receipt,
+        assets.ledger_audit,
+        assets.star_payments,
+    ],
+    jobs=[jobs.outline, jobs.carousel, jobs.edit, schedules.audit, schedules.cleanup, schedules.payments],
+    schedules=[schedules.daily_cleanup, schedules.hourly_audit, schedules.payments_every_five_minutes],
     sensors=[sensors.dispatch_requests, sensors.settle_holds, sensors.fast_refund, sensors.fast_refund_canceled],
     resources={
         "database": Database(url=database_url),
