@@ -158,6 +158,16 @@ def bench_ledger(*, as_json: bool) -> None:
     _report(measure(), as_json=as_json)
 
 
+@bench.command("cluster")
+@click.option("--runs", type=click.IntRange(1, 200), default=10, show_default=True)
+@_JSON
+def bench_cluster(runs: int, *, as_json: bool) -> None:
+    """From submission to the first line of work, on two workers that share a Redis."""
+    from carousel_pipeline.run_workers.cluster_bench import bench_cluster as measure
+
+    _report(measure(runs=runs), as_json=as_json)
+
+
 def _report(figures: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(figures))
@@ -246,6 +256,23 @@ def bot_process() -> None:
     from bot.__main__ import main as run
 
     run()
+
+
+@carousel.command()
+@click.option("--concurrency", type=click.IntRange(1, 64), default=8, show_default=True, help="Runs at once.")
+def worker(concurrency: int) -> None:
+    """Take runs from the broker at CAROUSEL_BROKER_URL: one of a cluster's hosts (needs the extra `cluster`)."""
+    from carousel_pipeline.errors import ConfigurationError
+    from carousel_pipeline.settings import get_settings
+
+    url = get_settings().carousel_broker_url
+    if url is None:
+        raise ConfigurationError("CAROUSEL_BROKER_URL is not set: name the broker that the runs come from")
+    try:
+        from carousel_pipeline.run_workers.worker import serve
+    except ModuleNotFoundError:
+        raise ConfigurationError("a worker needs more packages: install carousel-pipeline[cluster]") from None
+    serve(url.get_secret_value(), concurrency=concurrency)
 
 
 @carousel.command("code-server")

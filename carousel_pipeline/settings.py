@@ -7,7 +7,7 @@ the start with the setting's name (M23): the predecessor shipped `change-me`.
 import re
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     dagster_database_url: SecretStr | None = None
     dagster_graphql_url: str | None = None
+    carousel_broker_url: SecretStr | None = None
 
     artifacts_url: str | None = None
     s3_endpoint_url: str | None = None
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     carousel_allow_demo_providers: bool = False
     carousel_admin_ids: str | None = None
     carousel_health_listen: str | None = None
+    carousel_log_format: Literal["text", "json"] = "text"
 
     @model_validator(mode="after")
     def _prices_are_prices(self) -> Self:

@@ -33,7 +33,7 @@ def prepared(environment: dict[str, str]) -> dict[str, str]:
         ConfigurationError: a Bot API server is named, but no token.
     """
     if home := environment.get("DAGSTER_HOME"):
-        folder = write_local_instance(Path(home))
+        folder = write_local_instance(Path(home), cluster=bool(environment.get("CAROUSEL_BROKER_URL")))
         shutil.copyfile(resource("workspace.yaml"), folder / "workspace.yaml")
     return environment | _local_telegram(environment)
 

@@ -13,18 +13,31 @@ from carousel_pipeline.paths import resource
 _LOCAL_LOGS = MappingProxyType(
     {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 )
+# Celery's result backend is left out: workers are asked, see carousel_pipeline/run_workers/cluster.py.
+_CLUSTER = MappingProxyType(
+    {
+        "module": "carousel_pipeline.run_workers.cluster",
+        "class": "ClusterRunLauncher",
+        "config": {"broker": {"env": "CAROUSEL_BROKER_URL"}, "backend": None},
+    }
+)
 
 
-def local_instance() -> dict[str, Any]:
-    """Return the shipped instance configuration, with logs that need no bucket."""
+def local_instance(*, cluster: bool = False) -> dict[str, Any]:
+    """Return the shipped instance configuration, with logs that need no bucket.
+
+    Args:
+        cluster: runs go to the workers behind CAROUSEL_BROKER_URL.
+    """
     shipped: dict[str, Any] = yaml.safe_load(resource("dagster.yaml").read_text(encoding="utf-8"))
-    return shipped | {"compute_logs": _LOCAL_LOGS}
+    launcher = {"run_launcher": dict(_CLUSTER)} if cluster else {}
+    return shipped | {"compute_logs": dict(_LOCAL_LOGS)} | launcher
 
 
-def write_local_instance(home: Path) -> Path:
-    """Make `home` a DAGSTER_HOME for `carousel up`, anew at every start, and return it."""
+def write_local_instance(home: Path, *, cluster: bool = False) -> Path:
+    """Make `home` a DAGSTER_HOME, anew at every start, and return it."""
     home.mkdir(parents=True, exist_ok=True)
     draft = home / "dagster.yaml.new"
-    draft.write_text(yaml.safe_dump(local_instance(), sort_keys=False), encoding="utf-8")
+    draft.write_text(yaml.safe_dump(local_instance(cluster=cluster), sort_keys=False), encoding="utf-8")
     draft.replace(home / "dagster.yaml")
     return home

@@ -26,11 +26,11 @@ from carousel_pipeline.run_workers.bench_definitions import STEPS, bench_partiti
 from carousel_pipeline.run_workers.bench_stack import DagsterStack
 from carousel_pipeline.run_workers.storage import psycopg2_url
 
-_DEFINITIONS = "carousel_pipeline.run_workers.bench_definitions"
-_STOCK_SERVER = ("-m", "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", "{port}", "-m", _DEFINITIONS)
-_OUR_SERVER = (
+DEFINITIONS = "carousel_pipeline.run_workers.bench_definitions"
+_STOCK_SERVER = ("-m", "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", "{port}", "-m", DEFINITIONS)
+OUR_SERVER = (
     "-c",
-    f"from carousel_pipeline.run_workers.code_server import serve; serve('127.0.0.1', {{port}}, {_DEFINITIONS!r})",
+    f"from carousel_pipeline.run_workers.code_server import serve; serve('127.0.0.1', {{port}}, {DEFINITIONS!r})",
 )
 # A stock run takes up to forty seconds; five of them say enough about seconds.
 _STOCK_RUNS = 5
@@ -58,19 +58,19 @@ def bench_dispatch(runs: int = 10, seed: int = 1) -> dict[str, Any]:
         stock = {"storage": {"postgres": {"postgres_url": _explicit(url)}}, "telemetry": {"enabled": False}}
         ensure_database(url)
         with DagsterStack(Path(folder) / "stock", url, stock, _STOCK_SERVER) as stack:
-            _timed_run(stack, "in_process", keys)
-            in_process = [_timed_run(stack, "in_process", keys) for _ in range(stock_runs)]
-            multiprocess = [_timed_run(stack, "multiprocess", keys) for _ in range(stock_runs)]
+            timed_run(stack, "in_process", keys)
+            in_process = [timed_run(stack, "in_process", keys) for _ in range(stock_runs)]
+            multiprocess = [timed_run(stack, "multiprocess", keys) for _ in range(stock_runs)]
         url = postgres.url("ours")
         ensure_database(url)
-        with DagsterStack(Path(folder) / "ours", url, local_instance(), _OUR_SERVER) as stack:
-            _timed_run(stack, "in_process", keys)
-            ours = [_timed_run(stack, "in_process", keys) for _ in range(runs)]
+        with DagsterStack(Path(folder) / "ours", url, local_instance(), OUR_SERVER) as stack:
+            timed_run(stack, "in_process", keys)
+            ours = [timed_run(stack, "in_process", keys) for _ in range(runs)]
     rows = {
-        "stock_multiprocess": _row(multiprocess),
-        "stock_in_process": _row(in_process),
-        "carousel": _row(ours),
-        "direct": _row([_timed_call() for _ in range(runs)]),
+        "stock_multiprocess": row(multiprocess),
+        "stock_in_process": row(in_process),
+        "carousel": row(ours),
+        "direct": row([_timed_call() for _ in range(runs)]),
     }
     return {
         **rows,
@@ -85,7 +85,7 @@ def bench_dispatch(runs: int = 10, seed: int = 1) -> dict[str, Any]:
     }
 
 
-def _timed_run(stack: DagsterStack, job: str, keys: random.Random) -> tuple[float, float]:
+def timed_run(stack: DagsterStack, job: str, keys: random.Random) -> tuple[float, float]:
     """Seconds from submission to the first step's start, and to the run's end, by the run's own event log."""
     key = str(uuid.UUID(int=keys.getrandbits(128), version=4))
     stack.add_partition(bench_partitions.name or "", key)
@@ -108,7 +108,8 @@ def _timed_call() -> tuple[float, float]:
     return first - begun, time.perf_counter() - begun
 
 
-def _row(timings: Sequence[tuple[float, float]]) -> dict[str, dict[str, float]]:
+def row(timings: Sequence[tuple[float, float]]) -> dict[str, dict[str, float]]:
+    """Return percentiles in seconds of what `timed_run` measured."""
     first, end = zip(*timings, strict=True)
     return {"to_first_step_s": _percentiles(first), "to_end_s": _percentiles(end)}
 

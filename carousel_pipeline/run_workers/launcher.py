@@ -5,7 +5,7 @@ not in its count. So the last word is here, under the lock that the coordinator 
 into the queue, and the next round, a second later, counts right.
 """
 
-from dagster import DagsterEvent
+from dagster import DagsterEvent, DagsterInstance, DagsterRun
 from dagster._core.launcher import DefaultRunLauncher, LaunchRunContext
 
 from carousel_pipeline.run_workers.places import active_runs, deciding, has_place
@@ -16,10 +16,15 @@ class LimitedRunLauncher(DefaultRunLauncher):
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process, or queue the run again where it would be one too many."""
-        run = context.dagster_run
-        with deciding(self._instance) as limits:
-            others = [other for other in active_runs(self._instance) if other.run_id != run.run_id]
-            if not has_place(run, others, [], limits):
-                self._instance.report_dagster_event(DagsterEvent.job_enqueue(run), run_id=run.run_id)
-                return
-        super().launch_run(context)
+        if may_start(self._instance, context.dagster_run):
+            super().launch_run(context)
+
+
+def may_start(instance: DagsterInstance, run: DagsterRun) -> bool:
+    """Whether the run is not one too many; if it is, it is in the queue again."""
+    with deciding(instance) as limits:
+        others = [other for other in active_runs(instance) if other.run_id != run.run_id]
+        if has_place(run, others, [], limits):
+            return True
+        instance.report_dagster_event(DagsterEvent.job_enqueue(run), run_id=run.run_id)
+        return False

@@ -1,6 +1,6 @@
 """The benchmark's arithmetic. The benchmark itself takes minutes and is run by hand: `carousel bench dispatch`."""
 
-from carousel_pipeline.run_workers.bench import _percentiles, _ratio, _row, _timed_call
+from carousel_pipeline.run_workers.bench import _percentiles, _ratio, _timed_call, row
 
 
 def test_percentiles_are_in_order_and_within_the_values() -> None:
@@ -9,7 +9,7 @@ def test_percentiles_are_in_order_and_within_the_values() -> None:
 
 
 def test_the_ratio_is_stock_in_process_to_ours_at_the_median() -> None:
-    rows = {"stock_in_process": _row([(6.0, 8.0)] * 3), "carousel": _row([(0.3, 0.5), (0.4, 0.6), (9.0, 9.0)])}
+    rows = {"stock_in_process": row([(6.0, 8.0)] * 3), "carousel": row([(0.3, 0.5), (0.4, 0.6), (9.0, 9.0)])}
     assert _ratio(rows, "to_first_step_s") == 15.0
     assert _ratio(rows, "to_end_s") == 13.3
 
