@@ -3,19 +3,22 @@
 The job `outline` makes it before anybody has paid; nothing here touches money. The text is checked again although the bot did:
 a partition can be materialised by hand in the UI (M22). A style that does not exist is refused here, before anything costs.
 
-A change that needs no writer was opened with its deck, which is handed on as it is. A change of language is translated here once:
+A rerun finds the deck that was written and asks nobody: it was paid for, and the user may have confirmed it. A change that
+needs no writer was opened with its deck, which is handed on as it is. A change of language is translated here once:
 a rerun finds the deck in its language and asks nobody.
 """
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import dagster as dg
 
 from carousel_pipeline.assets.policy import dagster_errors
-from carousel_pipeline.copywriting import Brief, Copywriter, Usage, Written
+from carousel_pipeline.copywriting import Allowance, Brief, Copywriter, Usage, Written
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.partitions import request_partitions
+from carousel_pipeline.providers import CallLog, ContentRefusedError, ProviderBusyError, ProviderStoppedError
 from carousel_pipeline.records import RequestRecord, RequestRecords
 from carousel_pipeline.requests import MIN_SLIDES, Deck, SourceError, clean_source, price_of
 from carousel_pipeline.requests.change import EditRefusedError, as_source, in_other_words
@@ -40,13 +43,16 @@ def copy(
         request = records.load(context.partition_key)
         load_style(request.options.style)
         writer = providers.writer()
-        if request.written is None:
-            written = asyncio.run(writer.write(Brief(source=_source(request), options=request.options)))
-        elif request.change.language not in {None, request.written.language}:
-            written = _translate(request.written, request, writer)
+        found = request.written or request.deck
+        if found is None:
+            with _told(records, request):
+                written = _write(request, writer, providers.calls(context, session, request))
+        elif request.written is not None and request.change.language not in {None, request.written.language}:
+            log = providers.calls(context, session, request, "translate")
+            written = _translate(request.written, request, writer, log)
             records.translated(request.id, written.deck)
         else:
-            written = Written(deck=request.written, usage=Usage(model="none"))
+            written = Written(deck=found, usage=Usage(model="none"))
         deck = written.deck
     wanted = request.options.slides if request.written is None else len(deck.slides)
     yield dg.MaterializeResult(
@@ -61,7 +67,10 @@ def copy(
             "tokens out": written.usage.output_tokens,
             "cost USD": written.usage.cost_usd,
             "writing s": round(written.usage.duration_s, 3),
-            "price credits": price_of(deck),
+            "price credits": price_of(deck, request.options),
+            "not in the source": dg.MetadataValue.json(
+                {str(number): list(slide.unsourced) for number, slide in enumerate(deck.slides, 1) if slide.unsourced}
+            ),
             "deck": dg.MetadataValue.md(
                 "\n\n".join(
                     f"**{number}. {slide.heading}**\n\n{slide.body}" for number, slide in enumerate(deck.slides, 1)
@@ -80,7 +89,35 @@ def copy(
         return
     # After the value is stored: a process killed in between left an outline that people confirmed and no run could find.
     with dagster_errors(context), database.session() as session:
-        RequestRecords(session).outline_ready(request.id, deck, price_of(deck))
+        RequestRecords(session).outline_ready(request.id, deck, price_of(deck, request.options))
+
+
+@contextmanager
+def _told(records: RequestRecords, request: RequestRecord) -> Iterator[None]:
+    """Tell the user at once why no outline comes: other words are needed, or another hour; anything else the sensors report."""
+    try:
+        yield
+    except ContentRefusedError:
+        records.outline_failed(request.id, "refused")
+        raise
+    except (ProviderStoppedError, ProviderBusyError):
+        records.outline_failed(request.id, "provider")
+        raise
+
+
+def _write(request: RequestRecord, writer: Copywriter, log: CallLog) -> Written:
+    """Have the request's text written; a model is told what the look takes, and what of its copy would be cut."""
+    from carousel_pipeline.copywriting.language import detect  # noqa: PLC0415 - as above
+    from carousel_pipeline.rendering import budgets, load_style, must_shrink  # noqa: PLC0415 - as above
+
+    source, options = _source(request), request.options
+    if writer.demo:
+        return asyncio.run(writer.write(Brief(source=source, options=options), log))
+    style = load_style(options.style)
+    look = budgets(style, options.ratio, options.language or detect(source))
+    allowances = {role: Allowance(heading=room.heading, body=room.body) for role, room in look.items()}
+    brief = Brief(source=source, options=options, allowances=allowances)
+    return asyncio.run(writer.write(brief, log, lambda deck: must_shrink(deck, style, options.ratio)))
 
 
 def _source(request: RequestRecord) -> str:
@@ -90,14 +127,14 @@ def _source(request: RequestRecord) -> str:
         raise PermanentError(str(error)) from None
 
 
-def _translate(deck: Deck, request: RequestRecord, writer: Copywriter) -> Written:
+def _translate(deck: Deck, request: RequestRecord, writer: Copywriter, log: CallLog) -> Written:
     """Have a made deck said in another language, slide by slide, its pictures untouched.
 
     Raises:
         PermanentError: the writer does not translate, or changed the slides.
     """
     wish = request.options.model_copy(update={"slides": max(MIN_SLIDES, len(deck.slides)), "words": "keep"})
-    written = asyncio.run(writer.write(Brief(source=as_source(deck), options=wish)))
+    written = asyncio.run(writer.write(Brief(source=as_source(deck), options=wish), log))
     if written.deck.language != request.change.language:
         raise PermanentError(f"the writer {writer.name} does not translate into {request.change.language}")
     try:

@@ -6,7 +6,8 @@ anew: nobody has paid for it. A picture that was to be painted anew and was refu
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -18,10 +19,22 @@ from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.imagery import Painter, Picture, PictureBrief
 from carousel_pipeline.imagery.painting import paint_deck, picture_briefs
 from carousel_pipeline.partitions import request_partitions
+from carousel_pipeline.providers import CallLog
 from carousel_pipeline.records import ArtifactRow, RequestRecord, RequestRecords
-from carousel_pipeline.requests import Deck
+from carousel_pipeline.requests import Deck, Ratio
 from carousel_pipeline.requests.results import Pictures, StoredPicture
 from carousel_pipeline.resources import Artifacts, Database, Providers
+
+if TYPE_CHECKING:
+    from carousel_pipeline.imagery.checks import Window
+    from carousel_pipeline.rendering import Style
+
+
+_CHECKS = {
+    "pictures_distinct": "No two slides have pictures that look the same.",
+    "pictures_not_blank": "Every picture shows something.",
+    "calm_under_text": "Where text stands on the bare picture, without a veil or a card, the picture is calm.",
+}
 
 
 @dg.asset(
@@ -30,9 +43,7 @@ from carousel_pipeline.resources import Artifacts, Database, Providers
     output_required=False,
     kinds={"gemini", "jpeg"},
     group_name="carousel",
-    check_specs=[
-        dg.AssetCheckSpec("pictures_distinct", asset="images", description="No two slides have the same picture."),
-    ],
+    check_specs=[dg.AssetCheckSpec(name, asset="images", description=text) for name, text in _CHECKS.items()],
 )
 def images(
     context: dg.AssetExecutionContext, copy: Deck, database: Database, artifacts: Artifacts, providers: Providers
@@ -44,8 +55,10 @@ def images(
         with claimed(context, session, request) as claim:
             if claim is not None:
                 painter = providers.painter()
-                paid = _paint(copy, request, records, artifacts.store(), painter)
-        pictures = [_stored(row) for row in records.artifacts(request.id, "picture").values()]
+                log = providers.calls(context, session, request)
+                paid = _paint(copy, request, records, artifacts.store(), painter, log)
+        rows = list(records.artifacts(request.id, "picture").values())
+        pictures = [_stored(row) for row in rows]
     if claim is not None:
         yield dg.MaterializeResult(
             value=Pictures(items=tuple(pictures)),
@@ -59,17 +72,43 @@ def images(
                 "painting s": round(sum(picture.usage.duration_s for picture in paid), 3),
             },
         )
-    yield dg.AssetCheckResult(
-        check_name="pictures_distinct",
-        passed=len({picture.sha256 for picture in pictures}) == len(pictures),
-        severity=dg.AssetCheckSeverity.WARN,
+    yield from _checked(rows)
+
+
+def _checked(rows: Sequence[ArtifactRow]) -> Iterator[dg.AssetCheckResult]:
+    """Report what was looked at when each picture arrived; the painter has acted on it already."""
+    from carousel_pipeline.imagery.checks import Fingerprint, same  # noqa: PLC0415 - numpy: only a run pays for it
+
+    looks = [(row.meta.get("strip"), Fingerprint.of_text(row.meta["look"])) for row in rows if "look" in row.meta]
+    alike = any(
+        same(one, other) and (strip is None or strip != strip_of_other)
+        for number, (strip, one) in enumerate(looks)
+        for strip_of_other, other in looks[number + 1 :]
     )
+    distinct = not alike and len({row.sha256 for row in rows}) == len(rows)
+    blank = [row.position for row in rows if row.meta.get("blank")]
+    busy = [row.position for row in rows if row.meta.get("busy")]
+    for name, passed, slides in (
+        ("pictures_distinct", distinct, []),
+        ("pictures_not_blank", not blank, blank),
+        ("calm_under_text", not busy, busy),
+    ):
+        metadata = {"slides": ", ".join(map(str, slides))} if slides else {}
+        yield dg.AssetCheckResult(
+            check_name=name, passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=metadata
+        )
 
 
 def _paint(
-    deck: Deck, request: RequestRecord, records: RequestRecords, store: ArtifactStore, painter: Painter
+    deck: Deck,
+    request: RequestRecord,
+    records: RequestRecords,
+    store: ArtifactStore,
+    painter: Painter,
+    log: CallLog,
 ) -> list[Picture]:
     """Paint what is missing and return what was painted now."""
+    from carousel_pipeline.imagery.checks import blank, busy, fingerprint, reduced  # noqa: PLC0415 - as below
     from carousel_pipeline.rendering import canvas, load_style  # noqa: PLC0415 - fonts and numpy: only a run pays for them
 
     style = load_style(request.options.style)
@@ -91,6 +130,7 @@ def _paint(
     if len(rows) == len(briefs):
         return []
     kept = {position: _load(row, store) for position, row in rows.items()}
+    windows = _bare(deck, style, request.options.ratio)
     painted: list[Picture] = []
 
     def keep(brief: PictureBrief, picture: Picture) -> None:
@@ -99,6 +139,7 @@ def _paint(
             records.keep_artifact(request.id, _in_place(before, brief.position, refused=True))
             painted.append(picture)
             return
+        small = reduced(picture.data)
         key = content_key(picture.data, "jpg")
         store.put(key, picture.data, content_type="image/jpeg")
         records.keep_artifact(
@@ -113,15 +154,42 @@ def _paint(
                 bytes=len(picture.data),
                 width=picture.width,
                 height=picture.height,
-                meta={"painter": picture.painter, "stand_in": picture.stand_in},
+                meta={
+                    "painter": picture.painter,
+                    "stand_in": picture.stand_in,
+                    "strip": picture.strip,
+                    "look": fingerprint(small).text(),
+                    "blank": blank(small),
+                    "busy": busy(small, windows.get(brief.position, ())),
+                },
             ),
         )
         painted.append(picture)
         records.report_progress(request.id, "pictures", len(kept) + len(painted), len(briefs))
 
     records.report_progress(request.id, "pictures", len(kept), len(briefs))
-    asyncio.run(paint_deck(briefs, painter, kept=kept, keep=keep))
+    # One slide painted anew gets a picture of its own, whatever its neighbours were cut from.
+    options = request.options if request.change.base is None else None
+    asyncio.run(paint_deck(briefs, painter, kept=kept, keep=keep, options=options, log=log, windows=windows))
     return painted
+
+
+def _bare(deck: Deck, style: "Style", ratio: Ratio) -> dict[int, list["Window"]]:
+    """Return by slide where text stands on the picture with neither veil nor card between, as shares of the picture."""
+    from carousel_pipeline.rendering import layout_deck  # noqa: PLC0415 - as above
+
+    windows: dict[int, list[Window]] = {}
+    for slide in layout_deck(deck, style, ratio).slides:
+        left, top, right, bottom = slide.picture.box
+        width, height = right - left, bottom - top
+        veiled = {number for scrim in slide.scrims for number in scrim.texts}
+        windows[slide.position] = [
+            ((x - left) / width, (y - top) / height, (to_x - left) / width, (to_y - top) / height)
+            for number, text in enumerate(slide.texts)
+            for x, y, to_x, to_y in [text.box]
+            if text.over_picture and number not in veiled
+        ]
+    return windows
 
 
 def _take_over(
@@ -171,4 +239,5 @@ def _stored(row: ArtifactRow) -> StoredPicture:
         height=row.height,
         painter=row.meta["painter"],
         stand_in=row.meta["stand_in"],
+        strip=row.meta.get("strip"),
     )

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from carousel_pipeline.errors import PermanentError, TransientError
+from carousel_pipeline.providers import ProviderStoppedError
 
 MAX_RETRIES = 3
 LONGEST_WAIT_S = 60.0
@@ -29,6 +30,8 @@ def dagster_errors(context: dg.AssetExecutionContext) -> Iterator[None]:
     try:
         yield
     except PermanentError as error:
+        if isinstance(error, ProviderStoppedError):
+            context.log.critical("nobody is served until an operator acts: %s", error)
         raise dg.Failure(description=str(error), allow_retries=False) from error
     except Exception as error:
         asked = error.retry_after_s if isinstance(error, TransientError) else None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from carousel_pipeline.errors import CarouselError, PermanentError
-from carousel_pipeline.imagery.checks import Fingerprint, Window, fault, fingerprint
+from carousel_pipeline.imagery.checks import Fingerprint, Window, fault, fingerprint, reduced
 from carousel_pipeline.imagery.interface import Judge, Painter, Picture, PictureBrief, Wish
 from carousel_pipeline.imagery.normalise import cut
 from carousel_pipeline.imagery.procedural import ProceduralPainter
@@ -91,7 +91,9 @@ async def paint_deck(
         TransientError: a picture failed for now; the others were kept.
     """
     pictures: dict[int, Picture] = dict(kept)
-    seen: dict[int, Fingerprint] = {position: fingerprint(picture.data) for position, picture in kept.items()}
+    seen: dict[int, Fingerprint] = {
+        position: fingerprint(reduced(picture.data)) for position, picture in kept.items() if not painter.demo
+    }
     slots = asyncio.Semaphore(parallel)
 
     def judge_of(brief: PictureBrief) -> Judge:
@@ -100,7 +102,7 @@ async def paint_deck(
             here = (windows or {}).get(brief.position, ()) if brief.slides == 1 else ()
             found = fault(data, size, (brief.width, brief.height), others, here)
             if found is None:  # two pictures may be on their way at once: what was accepted counts from now on
-                seen[brief.position] = fingerprint(data)
+                seen[brief.position] = fingerprint(reduced(data))
             return found
 
         return judge

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from carousel_pipeline.requests.deck import MAX_SLIDES, MIN_SLIDES, Deck, Slide, roles
 from carousel_pipeline.requests.options import Kind, LanguageTag, Options
-from carousel_pipeline.requests.price import CREDITS_PER_PICTURE, price_of
+from carousel_pipeline.requests.price import CREDITS_PER_PICTURE, not_charged, price_of
 from carousel_pipeline.requests.results import Pictures
 
 Place = Annotated[int, Field(ge=1, le=MAX_SLIDES)]
@@ -192,7 +192,7 @@ def retranslated(version: Version, language: str) -> Edit:
 def charge_of(change: Change, price: int, pictures: Pictures) -> int | None:
     """Return what falls due with the album: every picture that was ordered, without stand-ins; None for the whole price."""
     ordered = set(change.pictures) or {picture.position for picture in pictures.items}
-    free = sum(picture.stand_in for picture in pictures.items if picture.position in ordered)
+    free = not_charged(picture for picture in pictures.items if picture.position in ordered)
     return max(0, price - free) if free and price else None
 
 

@@ -1,9 +1,15 @@
-"""The writer and the painter of this installation: real where a key is present, offline where not."""
+"""The writer and the painter of this installation, real where a key is present, offline where not; the record of their calls."""
+
+from typing import Any
 
 import dagster as dg
+from psycopg import Connection
 
 from carousel_pipeline.copywriting import Copywriter
 from carousel_pipeline.imagery import Painter
+from carousel_pipeline.providers.calls import Step
+from carousel_pipeline.records import RequestRecord
+from carousel_pipeline.records.attempts import AttemptLog, Limits
 
 
 class Providers(dg.ConfigurableResource[None]):
@@ -22,3 +28,17 @@ class Providers(dg.ConfigurableResource[None]):
         from carousel_pipeline.settings import get_settings  # noqa: PLC0415 - as in writer
 
         return choose_painter(get_settings())
+
+    def calls(
+        self,
+        context: dg.AssetExecutionContext,
+        session: Connection[dict[str, Any]],
+        request: RequestRecord,
+        step: Step = "copy",
+    ) -> AttemptLog:
+        """Return the record of this run's calls for a request, within the limits that the settings set."""
+        from carousel_pipeline.settings import get_settings  # noqa: PLC0415 - as in writer
+
+        settings = get_settings()
+        limits = Limits(settings.provider_calls_per_request, settings.provider_usd_per_day)
+        return AttemptLog(session, request.id, context.run.run_id, limits, tries=context.retry_number, step=step)

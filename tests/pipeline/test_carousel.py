@@ -38,7 +38,17 @@ def test_a_text_becomes_an_album_of_finished_slides_that_is_paid_once(pipeline: 
     assert settle() == {}
     checks = {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
     assert checks == dict.fromkeys(
-        ["all_arrived", "contrast", "pictures_distinct", "size_and_bytes", "slides_complete", "text_inside"], True
+        [
+            "all_arrived",
+            "contrast",
+            "calm_under_text",
+            "pictures_distinct",
+            "pictures_not_blank",
+            "size_and_bytes",
+            "slides_complete",
+            "text_inside",
+        ],
+        True,
     )
 
 
