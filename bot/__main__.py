@@ -14,7 +14,9 @@ def main() -> None:
     """Run the bot; an error of ours is one clear line and exit code 2, anything else is logged without its words and is 1."""
     configure_logging()
     try:
-        asyncio.run(serve(get_settings()))
+        settings = get_settings()
+        configure_logging(settings.carousel_log_format)
+        asyncio.run(serve(settings))
     except CarouselError as error:
         sys.stderr.write(f"carousel bot: {error}\n")
         sys.exit(2)

@@ -42,8 +42,10 @@ from bot.collector import Collector
 from bot.dagster_client import DagsterClient
 from bot.files import FileSender
 from bot.health import Health, everything, serve_health, watch_lag
+from bot.house.room import open_house
 from bot.inbox import Inbox, RawUpdate
 from bot.listener import listen
+from bot.logs import about
 from bot.metrics import Metrics
 from bot.middlewares.human_words import HumanWordsMiddleware, answer
 from bot.middlewares.person import PersonMiddleware
@@ -63,7 +65,7 @@ from bot.sweeper import sweep_for_ever
 from bot.texts import DEFAULT_LOCALE, LOCALES, Texts, locale_of, texts
 from bot.throttle import Limit
 from bot.webhook import answer_http, receive
-from carousel_pipeline.artifacts import open_store
+from carousel_pipeline.artifacts import ArtifactStore, open_store
 from carousel_pipeline.database import async_pool
 from carousel_pipeline.errors import ConfigurationError, TransientError
 from carousel_pipeline.settings import Settings
@@ -130,7 +132,7 @@ class App:
         self.tasks: dict[str, Work] = {}
 
     async def _handle(self, raw: RawUpdate, banned: bool) -> None:  # noqa: FBT001 (called by the inbox only)
-        with self._metrics.update_seconds.time():
+        with about("update", raw.get("update_id")), self._metrics.update_seconds.time():
             update = Update.model_validate(raw, context={"bot": self.bot})
             if banned and not open_to_all(update):
                 await answer(update, self.bot, _guess(update)("refusal.banned"))
@@ -189,24 +191,20 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         stack.push_async_callback(session.close)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         pool = await stack.enter_async_context(async_pool(database, "led_bot", max_size=_PARALLEL))
-        # One connection for every person served at once and one for the sweeper; nothing else may take one.
-        locks = await stack.enter_async_context(async_pool(database, "led_bot", max_size=_PARALLEL + 1))
+        # One connection for every person served at once, one for the sweeper, one for a broadcast; nothing else may take one.
+        locks = await stack.enter_async_context(async_pool(database, "led_bot", max_size=_PARALLEL + 2))
         me = await _introduce(bot, polls=not settings.telegram_webhook_url)
 
         store, storage, styles = Store(pool), PostgresStorage(pool), load_styles()
         payments = await stack.enter_async_context(open_payments(bot, me, settings, http, store, pace.reconcile_s))
         demo = bool(settings.demo_providers)
         stage = Stage(bot, store)
+        house = await stack.enter_async_context(open_house(bot, settings, store, stage, pool, AdvisoryLocks(locks)))
         board = Board(store, stage, sender)
         collector = Collector(bot.id, store, stage, storage, styles, pace.pause_s)
         metrics = Metrics()
         notices = Notices(store, stage, styles, metrics, demo=demo)
-        artifacts = open_store(artifacts_url)
-        try:
-            await asyncio.to_thread(artifacts.check)
-        except TransientError as error:
-            # Files are one button of many: the bot works without, and with them once the storage answers.
-            _log.warning("%s", error)
+        artifacts = await _storage(artifacts_url)
         file_sender = FileSender(bot, store, artifacts)
         dispatcher = _dispatcher(store, storage)
         dispatcher.workflow_data.update(
@@ -220,6 +218,8 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             me=me,
             file_sender=file_sender,
             desk=payments.desk,
+            house=house.house,
+            broadcaster=house.broadcaster,
         )
         app = App(bot, dispatcher, store, payments.cashier, AdvisoryLocks(locks), sender, pace.limit, metrics)
         dispatch = Dispatch(store, DagsterClient(http, dagster_url))
@@ -243,6 +243,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
             "chats": chats.run,
             "sweeper": partial(sweep_for_ever, locks, store, pace.sweep_s),
             **payments.tasks,
+            "broadcasts": house.broadcaster.run,
             "late": app.inbox.look_after_late,
             **_ways_in(settings, bot, app.inbox, payments.routes),
             "lag": partial(watch_lag, metrics),
@@ -253,7 +254,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         try:
             yield app
         finally:
-            for part in (app.inbox, payments, collector, board, runs, chats, file_sender):
+            for part in (app.inbox, payments, house.broadcaster, collector, board, runs, chats, file_sender):
                 await _within(_DRAIN_S, part.drain())
 
 
@@ -285,6 +286,16 @@ def _ways_in(settings: Settings, bot: Bot, inbox: Inbox, others: Sequence[web.Ro
         return {"webhook": partial(receive, bot, inbox, **words, others=others, address=address)}
     polling: dict[str, Work] = {"poll": partial(poll, bot, inbox)}
     return polling | {"http": partial(answer_http, others, address)} if others else polling
+
+
+async def _storage(url: str) -> ArtifactStore:
+    store = open_store(url)
+    try:
+        await asyncio.to_thread(store.check)
+    except TransientError as error:
+        # Files are one button of many: the bot works without, and with them once the storage answers.
+        _log.warning("%s", error)
+    return store
 
 
 def _guess(update: Update) -> Texts:

@@ -17,6 +17,7 @@ from aiogram.exceptions import AiogramError, TelegramRetryAfter
 from psycopg_pool import PoolTimeout
 
 from bot.errors import postpone
+from bot.logs import about
 from bot.models import OutboxItem
 from bot.store import Store
 from carousel_pipeline.errors import TransientError
@@ -83,6 +84,10 @@ class Outbox:
         return len(items) == room
 
     async def _do(self, item: OutboxItem) -> None:
+        with about("request", item.payload.get("request_id", "none")):
+            await self._do_and_report(item)
+
+    async def _do_and_report(self, item: OutboxItem) -> None:
         try:
             await self._works[item.topic](item)
             await self._store.outbox_done(item.id)

@@ -259,6 +259,7 @@ class Stack:
 
     def _dagster(self, ports: dict[str, int], ui: str, environment: dict[str, str]) -> list[Part]:
         workspace = ("-w", str(resource("workspace.yaml")))
+        log_format = ("--log-format", "json" if self._settings.carousel_log_format == "json" else "colored")
         gate = ("carousel_pipeline.local.gate", str(ports["code"]))
         return [
             Part(
@@ -279,13 +280,14 @@ class Stack:
                     "-p",
                     str(ports["ui"]),
                     *workspace,
+                    *log_format,
                 ),
                 environment,
                 probes.dagster_knows_the_code(ui),
             ),
             Part(
                 "Dagster daemon",
-                _module(*gate, "dagster._daemon.cli", "dagster._daemon", "run", *workspace),
+                _module(*gate, "dagster._daemon.cli", "dagster._daemon", "run", *workspace, *log_format),
                 environment,
                 probes.daemons_beat(ui, time.time()),
             ),

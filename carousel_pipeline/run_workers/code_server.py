@@ -30,6 +30,7 @@ from carousel_pipeline.run_workers.run_process import (
     await_fork_server,
     start_fork_server,
 )
+from carousel_pipeline.settings import get_settings
 
 _log = logging.getLogger("dagster.code_server")
 
@@ -102,7 +103,7 @@ def serve(host: str, port: int, definitions: str = DEFINITIONS) -> None:
         port: TCP port.
         definitions: module with the `Definitions` object.
     """
-    configure_loggers()
+    configure_loggers(formatter="json" if get_settings().carousel_log_format == "json" else "colored")
     importlib.import_module(definitions)
     run_processes = start_fork_server(definitions)
     terminated = threading.Event()
