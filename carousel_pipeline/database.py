@@ -24,7 +24,7 @@ from psycopg_pool import AsyncConnectionPool
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.paths import resource
 
-Role = Literal["led_owner", "led_bot", "led_pay", "led_pipeline", "led_ops", "led_analyst"]
+Role = Literal["led_owner", "led_bot", "led_pay", "led_pipeline", "led_ops", "led_analyst", "led_house"]
 Row = dict[str, Any]
 
 _TIMEOUTS = MappingProxyType(

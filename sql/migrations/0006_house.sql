@@ -219,7 +219,7 @@ language sql security definer set search_path = house, pg_temp as $f$
 -- The running broadcast in figures; it is done when nobody waits and nobody is being sent to. A sending that nobody finished for
 -- two minutes was caught by a crash: in doubt.
 create function house.broadcast_look()
-returns table (id bigint, state text, chat_id bigint, message_id bigint, admin bigint, waiting bigint, sent bigint, missed bigint)
+returns table (id bigint, state text, chat_id bigint, message_id bigint, locale text, waiting bigint, sent bigint, missed bigint)
 language plpgsql security definer set search_path = house, pg_temp as $f$
 declare running house.broadcast;
 begin
@@ -234,9 +234,10 @@ begin
 end $f$;
 
 create function house.broadcast_figures(p_id bigint)
-returns table (id bigint, state text, chat_id bigint, message_id bigint, admin bigint, waiting bigint, sent bigint, missed bigint)
-language sql stable security definer set search_path = house, pg_temp as $f$
-  select b.id, b.state, b.chat_id, b.message_id, b.admin,
+returns table (id bigint, state text, chat_id bigint, message_id bigint, locale text, waiting bigint, sent bigint, missed bigint)
+language sql stable security definer set search_path = house, bot, ledger, pg_temp as $f$
+  select b.id, b.state, b.chat_id, b.message_id,
+         (select p.locale from bot.person p join ledger.app_user u on u.id = p.user_id where u.tg_user_id = b.admin),
          count(r.user_id) filter (where r.state in ('waiting', 'sending')),
          count(r.user_id) filter (where r.state = 'sent'),
          count(r.user_id) filter (where r.state in ('blocked', 'failed', 'in_doubt', 'skipped'))

@@ -170,6 +170,7 @@ async def test_every_service_gets_healthy_in_order_and_together_they_make_an_alb
     [
         ("carousel_bot", "led_bot", True),
         ("carousel_bot", "led_pay", True),
+        ("carousel_bot", "led_house", True),
         ("carousel_bot", "led_pipeline", False),
         ("carousel_pipeline", "led_pipeline", True),
         ("carousel_pipeline", "led_ops", False),
