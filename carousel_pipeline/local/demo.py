@@ -36,7 +36,6 @@ _POLL_S = 0.2
 _LARGEST_FILE = 200_000
 _INTERRUPTED = 130
 _EXAMPLES = Path(__file__).parent / "examples"
-_COST = "cost USD"
 # What the bot's buttons carry: a Telegram client has nothing else to go by either.
 _MAKE, _RETRY, _CHOSEN = "r:make:", "r:retry:", "• "
 
@@ -48,10 +47,7 @@ query Runs($tags: [ExecutionTag!]!) {
     ... on Runs {
       results {
         runId jobName
-        stepStats {
-          stepKey startTime endTime
-          materializations { metadataEntries { label ... on FloatMetadataEntry { floatValue } } }
-        }
+        stepStats { stepKey startTime endTime }
       }
     }
   }
@@ -229,8 +225,8 @@ class Play:
                     pictures = await _download(chat, album)
                     files = _save(pictures, "\n".join(filter(None, map(words, album))), out)
             with self._screen.step("Ledger"):
-                ledger = await self._settled(request_id)
-            run_id, steps, cost = await self._run(request_id)
+                ledger, cost = await self._settled(request_id)
+            run_id, steps = await self._run(request_id)
         return Made(
             delivered=True,
             slides=len(album),
@@ -307,8 +303,8 @@ class Play:
 
         return await chat.wait_for("the album", find, _ALBUM_S)
 
-    async def _settled(self, request_id: str) -> Ledger:
-        """Wait until the ledger holds nothing for the user any more."""
+    async def _settled(self, request_id: str) -> tuple[Ledger, float]:
+        """Wait until the ledger holds nothing for the user any more; return it, and what the calls to providers cost in USD."""
         if self._database is None:
             raise DemoError("the stack uses a database of its own: run the demo with the same DATABASE_URL")
         deadline = time.monotonic() + _SETTLED_S
@@ -317,13 +313,14 @@ class Play:
                 cursor = await connection.execute(query("demo.settlement"), {"request_id": request_id})
                 row = await cursor.fetchone()
                 if row and row["state"] == "delivered" and row["held"] == 0:
-                    return Ledger(available=row["available"], held=row["held"], charged=row["charged"])
+                    ledger = Ledger(available=row["available"], held=row["held"], charged=row["charged"])
+                    return ledger, row["cost_usd"]
                 if time.monotonic() > deadline:
                     raise DemoError(f"the album arrived but the ledger is not settled after {_SETTLED_S:.0f} s: {row}")
                 await asyncio.sleep(_POLL_S)
 
-    async def _run(self, request_id: str) -> tuple[str | None, dict[str, Any], float]:
-        """Return the carousel run's id, its steps by name, and what all runs of the request paid to providers."""
+    async def _run(self, request_id: str) -> tuple[str | None, dict[str, Any]]:
+        """Return the carousel run's id and its steps by name."""
         tags = [{"key": REQUEST_TAG, "value": request_id}]
         try:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
@@ -332,17 +329,9 @@ class Play:
                     runs = (await answer.json())["data"]["runsOrError"]["results"]
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise DemoError(f"Dagster at {self._dagster} does not say how it went: {type(error).__name__}") from error
-        cost = sum(
-            entry.get("floatValue") or 0.0
-            for run in runs
-            for step in run["stepStats"]
-            for materialization in step["materializations"]
-            for entry in materialization["metadataEntries"]
-            if entry["label"] == _COST
-        )
         run = next((run for run in runs if run["jobName"] == "carousel"), None)
         steps = {step["stepKey"]: step for step in run["stepStats"]} if run else {}
-        return (run["runId"] if run else None), steps, round(cost, 6)
+        return (run["runId"] if run else None), steps
 
 
 async def _download(chat: Chat, album: list[Message]) -> list[bytes]:
