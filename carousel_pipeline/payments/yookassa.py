@@ -9,6 +9,7 @@ carries a secret, an address with one, or a body.
 """
 
 import asyncio
+import base64
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from carousel_pipeline.errors import PermanentError, TransientError
 
 API: Final = "https://api.yookassa.ru"
 RUB: Final = "RUB"
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=35, connect=5, sock_read=32)  # the provider itself gives up after 30 s
+TIMEOUT: Final = aiohttp.ClientTimeout(total=35, connect=5, sock_read=32)
 _TRIES: Final = 3
 _PAGE: Final = 100
 _ID: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -99,13 +100,25 @@ class YooKassa:
         http: an open session; closed by whoever opened it.
         shop: who sells.
         api: where the API is.
+        timeout: of one call; the provider itself gives up after 30 seconds.
+        pause_s: seconds before the second try; the third waits four times as long.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, shop: Shop, api: str = API) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        shop: Shop,
+        api: str = API,
+        *,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
+        pause_s: float = 0.5,
+    ) -> None:
         self._http = http
         self._shop = shop
         self._api = api.rstrip("/")
-        self._auth = aiohttp.BasicAuth(shop.id, shop.secret)
+        self._timeout = timeout
+        self._pause_s = pause_s
+        self._login = {"Authorization": "Basic " + base64.b64encode(f"{shop.id}:{shop.secret}".encode()).decode()}
 
     async def create(
         self, *, order: UUID, key: str, kopecks: int, description: str, email: str, return_url: str
@@ -209,13 +222,20 @@ class YooKassa:
             except YooKassaUnavailableError as error:
                 if attempt == _TRIES:
                     raise
-                await asyncio.sleep(min(5.0, error.retry_after_s or 0.2 * 4**attempt))
+                await asyncio.sleep(min(5.0, error.retry_after_s or self._pause_s * 4 ** (attempt - 1)))
         raise AssertionError("unreachable")  # pragma: no cover
 
-    async def _once(self, method: str, path: str, **arguments: Any) -> Mapping[str, Any]:
+    async def _once(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **arguments: Any
+    ) -> Mapping[str, Any]:
         try:
             async with self._http.request(
-                method, self._api + path, auth=self._auth, timeout=_TIMEOUT, allow_redirects=False, **arguments
+                method,
+                self._api + path,
+                headers={**self._login, **(headers or {})},
+                timeout=self._timeout,
+                allow_redirects=False,
+                **arguments,
             ) as answer:
                 status, asked = answer.status, answer.headers.get("Retry-After", "")
                 body = await answer.json(content_type=None)
