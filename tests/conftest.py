@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -22,6 +22,13 @@ from carousel_pipeline.local.postgres import EmbeddedPostgres
 from carousel_pipeline.settings import Settings, get_settings
 
 _FOREIGN = ("PG", "AWS_", "DAGSTER_", "CAROUSEL_", "TELEGRAM_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "S3_")
+# The one thing that may come from outside: servers that take the place of our fakes, and what they ask for. The tests that say so
+# (fixture `outside`) run against them; the environment of all others stays empty.
+_SERVERS = (
+    *("TELEGRAM_API_URL", "TELEGRAM_BOT_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
+    *("GEMINI_BASE_URL", "GEMINI_API_VERSION", "GEMINI_API_KEY"),
+)
+_OUTSIDE = {name: os.environ[name] for name in _SERVERS if os.environ.get(name)}
 _ROOMY = 4 * 2**30
 _serial = itertools.count(1)
 _finished: list[str] = []
@@ -31,6 +38,7 @@ Connect = Callable[[Role | None], psycopg.Connection[Row]]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a failing random test be replayed: `--seed` with the number it printed."""
+    parser.addoption("--forged", type=int, default=200, help="how many forged calls the webhook gets")
     parser.addoption("--seed", type=int, help="seed of the random tests; chosen and printed otherwise")
 
 
@@ -52,6 +60,12 @@ def _no_settings_from_outside() -> Iterator[None]:
                 patch.delenv(name)
         patch.setitem(Settings.model_config, "env_file", None)
         yield
+
+
+@pytest.fixture(scope="session")
+def outside() -> Mapping[str, str]:
+    """The servers that were set from outside, by the settings' names; empty where our own fakes are meant."""
+    return _OUTSIDE
 
 
 @pytest.fixture(autouse=True)
