@@ -56,6 +56,7 @@ class Fault:
         code: error code of kind `error`.
         description: text of kind `error`; Telegram's words for the code when empty.
         retry_after: seconds, for 429 and hidden_flood.
+        migrate_to: kind `error` is then the 400 of a group that became a supergroup, with its new id.
         sent: hidden_flood: how many items arrive.
         hits: how often it fired.
     """
@@ -71,11 +72,15 @@ class Fault:
     code: int = 500
     description: str = ""
     retry_after: int = 8
+    migrate_to: int | None = None
     sent: int = 1
     hits: int = 0
 
     def refusal(self) -> RefusedError:
         """Return what kind `error` answers."""
+        if self.migrate_to is not None:
+            words = "Bad Request: group chat was upgraded to a supergroup chat"
+            return RefusedError(400, words, migrate_to=self.migrate_to)
         if self.code == 429:
             refusal = too_many_requests(self.retry_after)
             return RefusedError(429, self.description or refusal.description, retry_after=self.retry_after)
@@ -102,7 +107,7 @@ class Faults:
         fields = dict(wanted)
         if not isinstance(fields.get("method"), str) or not fields["method"]:
             raise FaultError("method is needed: a Bot API method, or * for all but getUpdates")
-        fields.setdefault("kind", "error" if {"code", "description", "retry_after"} & set(fields) else "delay")
+        fields.setdefault("kind", "error" if {"code", "description", "retry_after", "migrate_to"} & set(fields) else "delay")
         if "retry_after" in fields and fields["kind"] == "error":
             fields.setdefault("code", 429)
         if fields["kind"] not in get_args(Kind):
