@@ -5,10 +5,10 @@ a run. The ledger's fencing token decides: a new claim outdates the old one, and
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import dagster as dg
@@ -69,6 +69,12 @@ class Claim:
             self.in_doubt(intent.delivery_id, "an earlier attempt ended while sending")
             raise PermanentError("delivery in doubt: an earlier attempt ended while sending, and the user is asked")
         raise FencedError(f"nothing may be sent: {intent.verdict}")
+
+    def arrived(
+        self, delivery_id: int, kind: Literal["photo", "document"], messages: Sequence[int], files: Sequence[str]
+    ) -> None:
+        """Store the album's message ids and file ids, and charge for it."""
+        self._ledger.arrived(self._request_id, delivery_id, kind, messages, files)
 
     def rejected(self, delivery_id: int, reason: str) -> None:
         """Record that nothing arrived, for certain."""

@@ -8,21 +8,14 @@ connection when the first breaks.
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import dagster as dg
-import psycopg
-from psycopg import Connection
 
 from carousel_pipeline.artifacts import ArtifactStore
 from carousel_pipeline.assets.claim import Claim, claimed
 from carousel_pipeline.assets.policy import dagster_errors
-from carousel_pipeline.database import Row
 from carousel_pipeline.errors import PermanentError
-from carousel_pipeline.ledger.errors import LedgerUnavailableError
-from carousel_pipeline.ledger.pipeline import PipelineLedger
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.records import RequestRecord, RequestRecords
 from carousel_pipeline.requests import Deck, album_caption
@@ -31,10 +24,7 @@ from carousel_pipeline.requests.results import Pictures, Receipt, RenderedSlides
 from carousel_pipeline.resources import Artifacts, Database, Telegram
 
 if TYPE_CHECKING:
-    from carousel_pipeline.delivery import Arrived, Page
-
-_AWAY: Final = (LedgerUnavailableError, psycopg.OperationalError)
-_RECORD_AGAIN_S: Final = (0.1, 1.0, 4.0)
+    from carousel_pipeline.delivery import Page
 
 
 @dg.asset(
@@ -67,7 +57,7 @@ def delivery_receipt(
                 pages = _pages(rendered_slides, request, records, store)
                 records.report_progress(request.id, "sending", 0, len(pages))
                 charge = charge_of(request.change, request.price or 0, images)
-                receipt = _deliver(claim, charge, request, session, database, pages, album_caption(copy), telegram)
+                receipt = _deliver(claim, charge, request, pages, album_caption(copy), telegram)
         arrived = records.album(request.id)
     if claim is not None:
         yield dg.MaterializeResult(value=receipt, metadata={"message ids": ", ".join(map(str, receipt.message_ids))})
@@ -97,8 +87,6 @@ def _deliver(
     claim: Claim,
     charge: int | None,
     request: RequestRecord,
-    session: Connection[Row],
-    database: Database,
     pages: list["Page"],
     caption: str,
     telegram: Telegram,
@@ -118,7 +106,7 @@ def _deliver(
             outcome = await send_album(bot, request.chat_id, pages, caption, may_send=may_send)
             # Before the client closes, which takes aiogram a quarter of a second: dying in it would put in doubt what is known.
             if isinstance(outcome, Arrived):
-                await _record(outcome, intents[0], request.id, session, database)
+                claim.arrived(intents[0], outcome.kind, outcome.message_ids, outcome.file_ids)
             return outcome
 
     outcome = asyncio.run(send())
@@ -131,23 +119,3 @@ def _deliver(
         )
     claim.rejected(intents[0], outcome.reason)
     raise PermanentError(f"Telegram did not take the album ({outcome.reason}); the credits go back")
-
-
-async def _record(
-    outcome: "Arrived", delivery_id: int, request_id: UUID, session: Connection[Row], database: Database
-) -> None:
-    """Store the album and charge it; a connection that breaks at this moment does not make unknown what is known."""
-
-    def record(connection: Connection[Row]) -> None:
-        RequestRecords(connection).keep_album(request_id, outcome.kind, outcome.message_ids, outcome.file_ids)
-        PipelineLedger(connection).delivered(delivery_id, outcome.message_ids)
-
-    try:
-        record(session)
-    except _AWAY:
-        for wait_s in _RECORD_AGAIN_S:
-            await asyncio.sleep(wait_s)
-            with suppress(*_AWAY), database.session() as another:
-                record(another)
-                return
-        raise

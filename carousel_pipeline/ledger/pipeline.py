@@ -113,6 +113,29 @@ class PipelineLedger:
         row = self._call("ledger.delivery_begin", id=request_id, fence=fence, charge=charge, intent=intent)
         return Intent(row["delivery_id"], row["verdict"])
 
+    def arrived(
+        self,
+        request_id: UUID,
+        delivery_id: int,
+        kind: Literal["photo", "document"],
+        messages: Sequence[int],
+        files: Sequence[str],
+    ) -> State:
+        """As `delivered`, with the album's file ids for instant re-sends: all is stored, or nothing.
+
+        Args:
+            request_id: the request.
+            delivery_id: the intent that came to its end.
+            kind: what Telegram made of the slides.
+            messages: ids of the album's messages, in order.
+            files: their file ids, in the same order.
+        """
+        row = self._call(
+            "ledger.arrived", id=request_id, delivery=delivery_id, kind=kind, messages=list(messages), files=list(files)
+        )
+        state: State = row["state"]
+        return state
+
     def delivered(self, delivery_id: int, message_ids: Sequence[int], charge: int | None = None) -> State:
         """Store the album's messages, charge `charge` credits (None: as intended, else the whole cost), release the rest."""
         return self._end(delivery_id, "sent", ids=list(message_ids), charge=charge)

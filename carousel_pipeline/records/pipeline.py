@@ -3,7 +3,6 @@
 A partition key may have been typed by hand in the Dagster UI, so whatever is read here is parsed before anything is spent (M22).
 """
 
-from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -136,13 +135,6 @@ class RequestRecords:
         self._connection.execute(
             query("requests.keep_artifact"),
             {"id": request_id, **row.model_dump(exclude={"meta"}), "meta": Jsonb(row.meta)},
-        )
-
-    def keep_album(self, request_id: UUID, kind: AlbumKind, messages: Sequence[int], files: Sequence[str]) -> None:
-        """Record the album's message ids and file ids in order, for instant re-sends."""
-        self._connection.execute(
-            query("requests.keep_album"),
-            {"id": request_id, "kind": kind, "messages": list(messages), "files": list(files)},
         )
 
     def album(self, request_id: UUID) -> list[AlbumItem]:

@@ -19,6 +19,12 @@ select delivery_id, verdict from ledger.delivery_begin(%(id)s, %(fence)s, %(char
 -- name: delivery_end
 select ledger.delivery_end(%(delivery)s, %(outcome)s, %(ids)s, %(error)s, %(charge)s) as state
 
+-- name: arrived
+-- The album and its money in one transaction: a process that dies here leaves both behind or neither. The album comes first,
+-- because carousel.confirm() locks in this order too.
+select carousel.keep_album(%(id)s, %(kind)s, %(messages)s::bigint[], %(files)s::text[]),
+       ledger.delivery_end(%(delivery)s, 'sent', %(messages)s::bigint[], null, null) as state
+
 -- name: release
 select ledger.release(%(id)s, %(fence)s, %(reason)s) as released
 

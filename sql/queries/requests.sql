@@ -26,9 +26,6 @@ select role, position, recipe, sha256, key, content_type, bytes, width, height, 
 select carousel.keep_artifact(%(id)s, %(role)s, %(position)s, %(recipe)s, %(sha256)s, %(key)s, %(content_type)s, %(bytes)s,
                               %(width)s, %(height)s, %(meta)s)
 
--- name: keep_album
-select carousel.keep_album(%(id)s, %(kind)s, %(messages)s::bigint[], %(files)s::text[])
-
 -- name: album
 select position, kind, message_id, file_id from carousel.album where request_id = %(id)s order by position limit 10
 

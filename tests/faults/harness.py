@@ -229,8 +229,10 @@ def _telegram(home: Path) -> Iterator[str]:
         [*command, "--home", str(home), "--token", TOKEN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 def singles(points: Iterable[str], variants: Iterable[str] = VARIANTS) -> list[Case]:

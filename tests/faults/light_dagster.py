@@ -20,12 +20,13 @@ from dagster import DagsterRunStatus
 from PIL import Image
 
 from carousel_pipeline import assets, rendering
+from carousel_pipeline.assets import drawing
 from carousel_pipeline.assets.policy import MAX_RETRIES
 from carousel_pipeline.copywriting import Usage
-from carousel_pipeline.imagery import Picture, PictureBrief
+from carousel_pipeline.imagery import Picture, PictureBrief, checks
 from carousel_pipeline.imagery.painting import picture_briefs
 from carousel_pipeline.requests import Deck, Slide
-from carousel_pipeline.resources import Artifacts, Database, Telegram
+from carousel_pipeline.resources import Artifacts, Database, Providers, Telegram
 from carousel_pipeline.tags import DISPATCH_TAG, run_tags
 
 DECK: Final = Deck(
@@ -144,7 +145,7 @@ class Workshop:
         return None, False
 
 
-class _Providers:
+class _Providers(Providers):
     def painter(self) -> "_Remembering":
         return _Remembering()
 
@@ -155,7 +156,7 @@ class _Remembering:
     name = "remembered"
     demo = True
 
-    async def paint(self, brief: PictureBrief, _reference: Picture | None) -> Picture:
+    async def paint(self, brief: PictureBrief, *_: object, **__: object) -> Picture:
         return _gallery()[brief.position - 1]
 
 
@@ -174,10 +175,18 @@ def _gallery() -> list[Picture]:
 
 
 def prepare() -> None:
-    """Draw once what every case will find drawn, and import what a run imports."""
+    """Look, draw and pack once what every case will find done, and import what a run imports."""
     style = rendering.load_style("editorial")
-    drawn = rendering.render_deck(DECK, style, "4:5", [picture.data for picture in _gallery()])
-    rendering.render_deck = lambda *_: drawn
+    layout = rendering.layout_deck(DECK, style, "4:5")
+    drawn = {
+        slide.position: drawing.render_slide(slide, _gallery()[slide.position - 1].data) for slide in layout.slides
+    }
+    jpegs = [slide.jpeg for slide in drawn.values()]
+    archive, pages = drawing.zip_of(jpegs, DECK, style.id, style.version, "4:5"), drawing.pdf_of(jpegs)
+    rendering.layout_deck = drawing.layout_deck = lambda *_: layout
+    drawing.render_slide = lambda slide, *_: drawn[slide.position]
+    drawing.zip_of, drawing.pdf_of = lambda *_: archive, lambda *_: pages
+    checks.reduced = cache(checks.reduced)
 
 
 def failures(runs: Runs) -> Iterator[Run]:

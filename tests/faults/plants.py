@@ -59,7 +59,7 @@ class Bug(NamedTuple):
 
 PLANTS: Final[MappingProxyType[str, Bug]] = MappingProxyType(
     {
-        "resend": Bug(_resend, "rerun@delivery_receipt.delivery_end#1:killed_before"),
+        "resend": Bug(_resend, "rerun@delivery_receipt.arrived#1:killed_before"),
         "refund_in_doubt": Bug(_refund_in_doubt, "settled@delivery_receipt.sendMediaGroup#1:reset_after"),
         "capture_first": Bug(_capture_first, "settled@delivery_receipt.sendMediaGroup#1:400"),
         "believe_everything": Bug(_believe_everything, "settled@delivery_receipt.sendMediaGroup#1:500_before"),
