@@ -8,6 +8,7 @@ asked for here, apart from the webhook, which has long said 200 (a webhook that 
 import asyncio
 import logging
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final
 
 import psycopg
@@ -17,7 +18,7 @@ from bot.errors import postpone
 from carousel_pipeline.errors import TransientError
 from carousel_pipeline.payments import StarsPaid, StarsReturned, SubscriptionChanged, read_update
 from carousel_pipeline.payments.books import Books, Letter
-from carousel_pipeline.payments.yookassa import YooKassa
+from carousel_pipeline.payments.yookassa import YooKassa, YooKassaRefusedError
 
 _log = logging.getLogger(__name__)
 _POLL_S: Final = 1.0
@@ -112,7 +113,13 @@ class Till:
     async def _rubles(self, letter: Letter) -> None:
         if self._yookassa is None:
             raise UnfinishedError("rubles are switched off")
-        payment = await self._yookassa.payment(letter.body["payment"])
+        try:
+            payment = await self._yookassa.payment(letter.body["payment"])
+        except YooKassaRefusedError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            _log.error("report %s names a payment that the provider does not know", letter.id)
+            return
         if letter.body["event"] == "payment.succeeded" and payment.status in {"pending", "waiting_for_capture"}:
             raise UnfinishedError("the payment is not finished at the provider")
         if payment.status in {"succeeded", "canceled"}:

@@ -61,6 +61,7 @@ def read_notification(body: bytes) -> Notification:
         name = thing["id"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise NotificationError("not a notification") from None
-    if event not in EVENTS or not all(isinstance(part, str) and _ID.fullmatch(part) for part in (payment, name)):
+    names = [part for part in (payment, name) if isinstance(part, str) and _ID.fullmatch(part)]
+    if not isinstance(event, str) or event not in EVENTS or len(names) < 2:
         raise NotificationError("not a notification")
     return Notification(event, payment, f"yk:{name}:{event}")
