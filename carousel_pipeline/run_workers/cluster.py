@@ -8,6 +8,7 @@ A broker that is away is no answer: then nobody is declared dead. Delivery is at
 ignores a run that has ended, and the ledger's fences hold whatever comes twice.
 """
 
+import time
 from typing import Final
 
 from dagster import DagsterRun
@@ -19,10 +20,15 @@ from carousel_pipeline.run_workers.launcher import may_start
 
 _ASKED: Final = 2
 _ANSWER_S: Final = 3.0
+_ROUND_S: Final = 1.0
+FRESH_S = 5.0
 
 
 class ClusterRunLauncher(CeleryRunLauncher):
     """`run_launcher` of dagster.yaml where CAROUSEL_BROKER_URL is set."""
+
+    _seen: frozenset[str] = frozenset()
+    _seen_at = float("-inf")
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Hand the run to the workers, or queue it again where it would be one too many."""
@@ -35,15 +41,25 @@ class ClusterRunLauncher(CeleryRunLauncher):
         return False
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Ask the workers whether one of them has the run, twice before it is declared dead."""
+        """Ask the workers whether one of them has the run, twice more before it is declared dead."""
         task = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
         if task is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "not handed to a worker yet")
-        for _ in range(_ASKED):
-            answers = self.celery.control.inspect(timeout=_ANSWER_S).query_task(task) or {}
-            if any(known for known in answers.values()):
-                return CheckRunHealthResult(WorkerStatus.RUNNING)
+        if task in self._at_work() or any(self._asked(task) for _ in range(_ASKED)):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "no worker has this run: its worker ended, or was killed")
+
+    def _at_work(self) -> frozenset[str]:
+        """What all workers do, a moment ago at most: an answer takes a second, and many runs are checked one after another."""
+        if time.monotonic() - self._seen_at > FRESH_S:
+            answers = self.celery.control.inspect(timeout=_ROUND_S).active() or {}
+            self._seen = frozenset(task["id"] for tasks in answers.values() for task in tasks)
+            self._seen_at = time.monotonic()
+        return self._seen
+
+    def _asked(self, task: str) -> bool:
+        answers = self.celery.control.inspect(timeout=_ANSWER_S).query_task(task) or {}
+        return any(answers.values())
 
     def get_run_worker_debug_info(self, run: DagsterRun, include_container_logs: bool | None = True) -> str | None:  # noqa: ARG002, FBT001, FBT002 - Dagster's signature
         """Nothing: what is known stands in the result of the check."""
