@@ -40,7 +40,7 @@ from bot import handlers, keyboards, lean
 from bot.ban import open_to_all
 from bot.collector import Collector
 from bot.dagster_client import DagsterClient
-from bot.files import FileSender
+from bot.front import open_front
 from bot.health import Health, everything, serve_health, watch_lag
 from bot.house.room import open_house
 from bot.inbox import Inbox, RawUpdate
@@ -49,7 +49,7 @@ from bot.logs import about
 from bot.metrics import Metrics
 from bot.middlewares.human_words import HumanWordsMiddleware, answer
 from bot.middlewares.person import PersonMiddleware
-from bot.notices import Dispatch, Notices
+from bot.notices import Dispatch
 from bot.outbox import Outbox
 from bot.payments.cashier import Cashier
 from bot.payments.reconciler import EVERY_S
@@ -197,26 +197,21 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
 
         store, storage, styles = Store(pool), PostgresStorage(pool), load_styles()
         payments = await stack.enter_async_context(open_payments(bot, me, settings, http, store, pace.reconcile_s))
-        demo = bool(settings.demo_providers)
         stage = Stage(bot, store)
         house = await stack.enter_async_context(open_house(bot, settings, store, stage, pool, AdvisoryLocks(locks)))
         board = Board(store, stage, sender)
-        collector = Collector(bot.id, store, stage, storage, styles, pace.pause_s)
         metrics = Metrics()
-        notices = Notices(store, stage, styles, metrics, demo=demo)
         artifacts = await _storage(artifacts_url)
-        file_sender = FileSender(bot, store, artifacts)
+        front = open_front(bot, settings, pool, store, stage, board, styles, artifacts, metrics)
+        collector = Collector(bot.id, store, front.library, stage, storage, styles, pace.pause_s)
         dispatcher = _dispatcher(store, storage)
         dispatcher.workflow_data.update(
             store=store,
             stage=stage,
             board=board,
             collector=collector,
-            notices=notices,
-            styles=styles,
-            demo=demo,
             me=me,
-            file_sender=file_sender,
+            **front.arguments,
             desk=payments.desk,
             house=house.house,
             broadcaster=house.broadcaster,
@@ -224,7 +219,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         app = App(bot, dispatcher, store, payments.cashier, AdvisoryLocks(locks), sender, pace.limit, metrics)
         dispatch = Dispatch(store, DagsterClient(http, dagster_url))
         runs = Outbox(store, {"dispatch": dispatch.run}, lease=timedelta(seconds=45), parallel=4)
-        chats = Outbox(store, {**notices.works, **payments.works}, lease=timedelta(minutes=5), parallel=8)
+        chats = Outbox(store, {**front.notices.works, **payments.works}, lease=timedelta(minutes=5), parallel=8)
 
         def hear_outbox(topic: str) -> None:
             runs.hint(topic)
@@ -254,7 +249,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         try:
             yield app
         finally:
-            for part in (app.inbox, payments, house.broadcaster, collector, board, runs, chats, file_sender):
+            for part in (app.inbox, payments, house.broadcaster, collector, board, runs, chats, front.file_sender):
                 await _within(_DRAIN_S, part.drain())
 
 
@@ -324,6 +319,8 @@ async def _introduce(bot: Bot, *, polls: bool) -> User:
                 # Telegram shows the commands without a language to everybody whose language has none of its own.
                 for code in (locale, None) if locale == DEFAULT_LOCALE else (locale,):
                     await bot.set_my_commands(commands, BotCommandScopeAllPrivateChats(), language_code=code)
+                    await bot.set_my_description(texts(locale)("about.long"), language_code=code)
+                    await bot.set_my_short_description(texts(locale)("about.short"), language_code=code)
         except TelegramUnauthorizedError:
             raise ConfigurationError(
                 "TELEGRAM_BOT_TOKEN is not known to Telegram: get a new one from @BotFather"

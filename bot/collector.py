@@ -17,12 +17,13 @@ from aiogram.fsm.storage.base import BaseStorage, StorageKey
 from psycopg_pool import PoolTimeout
 from pydantic import ValidationError
 
+from bot.library import Library
 from bot.refusals import refusal
 from bot.stage import Stage
 from bot.store import Store
 from bot.styles import Styles
 from bot.texts import Texts, texts
-from bot.views import Screen, source_refusal
+from bot.views import WRITER, Screen, busy, source_refusal
 from carousel_pipeline.requests import Options, SourceError, clean_source
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Collector:
     Args:
         bot_id: for the key of the chat's state.
         store: where texts wait.
+        library: whether the writer is away.
         stage: says what happens.
         storage: the person's last choices.
         styles: a preferred style that no longer exists is not used.
@@ -45,10 +47,18 @@ class Collector:
     """
 
     def __init__(
-        self, bot_id: int, store: Store, stage: Stage, storage: BaseStorage, styles: Styles, pause_s: float
+        self,
+        bot_id: int,
+        store: Store,
+        library: Library,
+        stage: Stage,
+        storage: BaseStorage,
+        styles: Styles,
+        pause_s: float,
     ) -> None:
         self._bot_id = bot_id
         self._store = store
+        self._library = library
         self._stage = stage
         self._storage = storage
         self._styles = styles
@@ -128,7 +138,10 @@ class Collector:
         except SourceError as error:
             await self._stage.say(chat, Screen(source_refusal(t, error)))
         else:
-            await self._open(t, chat, tg, f"tg:{chat}:{drafts[0].message_id}", source)
+            if away := busy(t, await self._library.closed_providers(), WRITER):
+                await self._stage.say(chat, Screen(away))
+            else:
+                await self._open(t, chat, tg, f"tg:{chat}:{drafts[0].message_id}", source)
         await self._store.draft_drop(chat, [draft.message_id for draft in drafts])
 
     async def _open(self, t: Texts, chat: int, tg: int, key: str, source: str) -> None:

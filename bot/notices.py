@@ -4,6 +4,7 @@ Every function may be called twice for one row. A message that would be sent twi
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,8 @@ from aiogram.exceptions import TelegramForbiddenError
 
 from bot import views
 from bot.dagster_client import JOBS, DagsterClient
+from bot.library import Library
+from bot.metrics import Metrics
 from bot.models import Card, OutboxItem
 from bot.outbox import Work
 from bot.stage import Stage
@@ -26,10 +29,14 @@ Payload = dict[str, Any]
 class Notices:
     """Tells people what became of their requests."""
 
-    def __init__(self, store: Store, stage: Stage, styles: Styles, *, demo: bool) -> None:
+    def __init__(
+        self, store: Store, library: Library, stage: Stage, styles: Styles, metrics: Metrics, *, demo: bool
+    ) -> None:
         self._store = store
+        self._library = library
         self._stage = stage
         self._styles = styles
+        self._metrics = metrics
         self._demo = demo
 
     @property
@@ -50,6 +57,23 @@ class Notices:
         t = texts(card.locale or "")
         style = self._styles.name(card.options.style, t.locale)
         await self._stage.show(card, "outline", views.outline(t, card, style, demo=self._demo))
+
+    async def show_outline_last(self, card: Card) -> None:
+        """Show an outline as the chat's last message."""
+        t = texts(card.locale or "")
+        style = self._styles.name(card.options.style, t.locale)
+        await self._stage.put_last(card, "outline", views.outline(t, card, style, demo=self._demo))
+
+    async def control(self, card: Card) -> views.Screen:
+        """Return the control message of a delivered carousel."""
+        undo = await self._library.undo_target(card.id) is not None
+        return views.delivered(texts(card.locale or ""), card, undo=undo)
+
+    async def offer_kept(self, user: int) -> None:
+        """Tell somebody who is back what was finished meanwhile."""
+        for request in await self._library.kept(user):
+            if card := await self._store.card(request):
+                await self._stage.put_last(card, "control", views.kept(texts(card.locale or ""), card))
 
     async def show_settled(self, card: Card) -> None:
         """Take the buttons of a confirmed outline away and say what became of it; a deleted one stays deleted."""
@@ -73,6 +97,7 @@ class Notices:
     async def _outline_ready(self, card: Card, _payload: Payload) -> None:
         if card.phase == "outlined":
             await self.show_outline(card)
+            self._metrics.outline_seconds.observe(_since(card.created_at))
 
     async def _outline_failed(self, card: Card, _payload: Payload) -> None:
         if card.phase == "failed":
@@ -80,8 +105,18 @@ class Notices:
 
     async def _delivered(self, card: Card, _payload: Payload) -> None:
         await self._stage.remove(card, "progress")
-        await self._stage.put_last(card, "control", views.delivered(texts(card.locale or ""), card))
+        await self._stage.put_last(card, "control", await self.control(card))
         await self.show_settled(card)
+        await self._fold(card)
+        if card.confirmed_at is not None:
+            self._metrics.delivery_seconds.observe(_since(card.confirmed_at))
+
+    async def _fold(self, card: Card) -> None:
+        """Let the version before take less room: its buttons still work, behind one."""
+        before = await self._store.card(card.parent_id) if card.change.base and card.parent_id else None
+        if before is not None and before.made and before.control_message is not None:
+            screen = views.folded(texts(card.locale or ""), before)
+            await self._stage.edit(before.chat_id, before.control_message, screen)
 
     async def _refunded(self, card: Card, payload: Payload) -> None:
         reason, back = str(payload.get("reason") or ""), int(payload.get("credits") or 0)
@@ -106,6 +141,10 @@ class Notices:
                 await self._store.set_blocked(card.user_id, blocked=True)
 
         return work
+
+
+def _since(moment: datetime) -> float:
+    return max(0.0, (datetime.now(UTC) - moment).total_seconds())
 
 
 class Dispatch:

@@ -11,8 +11,11 @@ TOO_MANY_OUTLINES: Final = "LC001"
 OUTLINE_IN_WORK: Final = "LC002"
 NO_CREDITS: Final = "LD007"
 RESTRICTED: Final = "LD008"
+TOO_MANY_CHANGES: Final = "LC004"
 
-_WORDS: Final = MappingProxyType({TOO_MANY_OUTLINES: "limit", OUTLINE_IN_WORK: "busy", RESTRICTED: "restricted"})
+_WORDS: Final = MappingProxyType(
+    {TOO_MANY_OUTLINES: "limit", OUTLINE_IN_WORK: "busy", RESTRICTED: "restricted", TOO_MANY_CHANGES: "changes"}
+)
 
 
 def refusal(t: Texts, error: psycopg.Error) -> Html | None:

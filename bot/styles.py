@@ -4,7 +4,7 @@ A press may name any style it likes; one that is not here is refused politely.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -13,6 +13,7 @@ from carousel_pipeline.requests import Options
 
 # `s:` + 32 hexadecimal digits + `:` leave this much of a button's 64 bytes.
 _LONGEST_ID: Final = 29
+_FIRST_LANGUAGES: Final = ("en", "ru")
 
 
 class Styles:
@@ -38,6 +39,23 @@ class Styles:
     def name(self, style: str, locale: str) -> str:
         """Return a style's name; one that no longer exists is called by its id."""
         return self._names.get(style, {}).get(locale, style)
+
+
+class Languages:
+    """The languages that slides can be in.
+
+    Args:
+        codes: ISO 639 codes; the most asked for first.
+    """
+
+    def __init__(self, codes: Sequence[str]) -> None:
+        self.codes = tuple(codes)
+
+
+def load_languages() -> Languages:
+    """Return the languages whose rules this installation ships."""
+    codes = sorted(path.stem for path in (resource("assets_static") / "language").glob("*.json"))
+    return Languages(sorted(codes, key=lambda code: (code not in _FIRST_LANGUAGES, code)))
 
 
 def load_styles() -> Styles:

@@ -4,7 +4,7 @@ A msgid is a key (`outline.price`), never a sentence, so a text can be bettered 
 complete or a test says which key is missing. Texts are Telegram HTML: a value put into one is escaped unless it is `Html`.
 
 One file a feature, in every language under the same name: `bot.po` what every part says, `changes.po` an outline's and a
-carousel's changes, `house.po` a person's brand, history and invitations. A new feature brings a file of its own; a key stands in
+carousel's changes, `personal.po` a person's brand, history and styles. A new feature brings a file of its own; a key stands in
 one file only.
 """
 

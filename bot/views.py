@@ -5,6 +5,7 @@ Every screen that has to do with credits says what happens to them.
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -12,13 +13,19 @@ from typing import Final
 from aiogram.types import InlineKeyboardMarkup, ReplyKeyboardMarkup
 
 from bot import keyboards
+from bot.callbacks import Part
+from bot.library import ClosedProvider
 from bot.models import Balance, Card, Operation, Queue
 from bot.texts import Html, Texts
 from carousel_pipeline.requests import MAX_SOURCE, SourceError, SourceRefusal
 
 _HEADING: Final = 90
 _START: Final = 110
+WRITER: Final = "anthropic"
+PAINTER: Final = "gemini"
 _TITLE: Final = 40
+_FLAG: Final = 60
+_FLAGS: Final = 2
 _SIGNS: Final = MappingProxyType({1: "+", 0: "", -1: "−"})  # noqa: RUF001 (a minus sign, as wide as the plus)
 _REASONS: Final = MappingProxyType(
     {"cancelled": "cancelled", "timeout": "timeout", "images": "pictures", "delivery_receipt": "sending"}
@@ -115,30 +122,75 @@ def progress(t: Texts, card: Card, queue: Queue) -> Screen:
     return Screen(_paragraphs(_lines(t("progress.title"), *rows), held), keyboard)
 
 
-def delivered(t: Texts, card: Card) -> Screen:
+def delivered(t: Texts, card: Card, *, undo: bool = False) -> Screen:
     """Return the control message under an album: what it cost, what came back, what can be done with it."""
     charged = card.charged or 0
     back = (card.price or 0) - charged
+    change = card.change.base is not None
+    partly = None
     if card.on_the_house:
-        return Screen(
-            _paragraphs(t("done.house", available=card.available), t("done.hint")), keyboards.control(t, card.id)
-        )
-    if not charged:
-        money = t("done.free", available=card.available)
-    else:
+        money = t("done.house", available=card.available)
+    elif charged:
         money = t.count("done.charged", charged, available=card.available)
-    partly = t.count("done.returned", back) if charged and back > 0 else None
-    return Screen(_paragraphs(_lines(money, partly), t("done.hint")), keyboards.control(t, card.id))
+        partly = t.count("done.returned", back) if back > 0 else None
+    elif change and back > 0:
+        money = t("done.not_repainted", available=card.available)
+    else:
+        money = t("done.changed" if change else "done.free", available=card.available)
+    text = _paragraphs(_lines(money, partly), t("done.hint"))
+    return Screen(text, keyboards.control(t, card, undo=undo))
+
+
+def folded(t: Texts, card: Card) -> Screen:
+    """Return the control message of a version that a newer one follows."""
+    return Screen(t("done.older"), keyboards.folded(t, card.id))
+
+
+def kept(t: Texts, card: Card) -> Screen:
+    """Return what was finished while its person was away, and what it costs to have it now."""
+    title = words(card.deck.slides[0].heading, _TITLE) if card.deck else ""
+    return Screen(t.count("kept.text", card.price or 0, title=title), keyboards.kept(t, card))
+
+
+def ask_text(t: Texts, card: Card, number: int, part: Part) -> Screen:
+    """Return the question for a slide's new words, with the present ones to copy."""
+    slide = card.deck.slides[number - 1] if card.deck else None
+    now = "\n".join(line for line in (slide.heading, slide.body) if line) if slide else ""
+    if slide and part is not Part.BOTH:
+        now = slide.heading if part is Part.HEADING else slide.body or slide.heading
+    hint = t.pick("ask_part", part.value)
+    return Screen(t("edit.ask_text", number=number, now=now, hint=hint), keyboards.parts(t, part))
+
+
+def ask_new_slide(t: Texts, after: int, price: int) -> Screen:
+    """Return the question for the words of one more slide."""
+    money = t.count("edit.add_price", price) if price else None
+    return Screen(_paragraphs(t("edit.ask_slide", after=after), money), keyboards.stop(t))
+
+
+def ask_picture(t: Texts, number: int, price: int) -> Screen:
+    """Return the question for what a slide's picture shall show."""
+    return Screen(t.count("edit.ask_picture", price, slide=number), keyboards.stop(t))
+
+
+def caption(t: Texts, card: Card) -> list[str]:
+    """Return the post's text and its hashtags, each to be copied whole; empty when the deck has none."""
+    if card.deck is None:
+        return []
+    parts = [card.deck.caption, " ".join(card.deck.hashtags)]
+    return [t("caption.copy", text=part) for part in parts if part]
 
 
 def refunded(t: Texts, card: Card, reason: str, credits_back: int) -> Screen:
     """Return what failed and what came back."""
-    money = (
-        t.count("refund.back", credits_back, available=card.available)
-        if credits_back
-        else t("refund.nothing", available=card.available)
-    )
-    return Screen(_paragraphs(t.pick("refund", refund_reason(reason)), money), keyboards.refunded(t, card.id))
+    if credits_back:
+        money = t.count("refund.back", credits_back, available=card.available)
+    elif card.change.base is not None:
+        money = t("refund.change", available=card.available)
+    else:
+        money = t("refund.nothing", available=card.available)
+    what = "language" if card.kind == "language" and refund_reason(reason) == "other" else refund_reason(reason)
+    return Screen(_paragraphs(t.pick("refund", what), money), keyboards.refunded(t, card))
 
 
 def refund_reason(reason: str) -> str:
@@ -149,6 +201,12 @@ def refund_reason(reason: str) -> str:
 def ask_arrival(t: Texts, card: Card) -> Screen:
     """Return the question whether an album arrived."""
     return Screen(t.count("ask.text", card.price or 0), keyboards.in_doubt(t, card.id))
+
+
+def busy(t: Texts, closed: Sequence[ClosedProvider], wanted: str) -> Html | None:
+    """Return that the service of `wanted` is away and for how long; None while it is not."""
+    minutes = max((one.minutes for one in closed if one.provider == wanted), default=0)
+    return t.count("busy.provider", minutes) if minutes else None
 
 
 def no_credits(t: Texts, price: int, available: int) -> Html:
@@ -201,11 +259,22 @@ def _slides(t: Texts, card: Card) -> Html:
             if start_
             else t("outline.heading", number=number, heading=heading)
         )
+        if slide.unsourced:
+            flagged = ", ".join(words(claim, _FLAG) for claim in slide.unsourced[:_FLAGS])
+            rows.append(t("outline.unsourced", claims=flagged))
     return _paragraphs(title, Html("\n".join(rows)))
 
 
 def _choices(t: Texts, card: Card, style: str) -> Html:
-    return t("outline.choices", style=style, size=t.pick("size", card.options.ratio))
+    options = card.options
+    chosen = [
+        t.pick("tone", options.tone) if options.tone != "neutral" else None,
+        t.pick("structure", options.structure) if options.structure else None,
+        t.pick("words", options.words) if options.words != "rewrite" else None,
+        t("outline.panorama") if options.pictures == "panorama" else None,
+    ]
+    first = t("outline.choices", style=style, size=t.pick("size", options.ratio))
+    return Html(" · ".join([first, *(choice for choice in chosen if choice)]))
 
 
 def _operation(t: Texts, operation: Operation) -> Html:

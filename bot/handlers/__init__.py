@@ -2,7 +2,7 @@
 
 from aiogram import Router
 
-from bot.handlers import account, carousel, elsewhere, outline, source, stray
+from bot.handlers import account, carousel, choices, elsewhere, outline, personal, slides, source, stray
 from bot.house import handlers as house
 from bot.payments import handlers as payments
 
@@ -10,6 +10,6 @@ from bot.payments import handlers as payments
 def setup() -> Router:
     """Return the router of everything the bot understands."""
     router = Router(name="bot")
-    for room in (elsewhere, house, payments, account, outline, carousel, source, stray):
+    for room in (elsewhere, house, payments, account, personal, slides, outline, choices, carousel, source, stray):
         router.include_router(room.setup())
     return router

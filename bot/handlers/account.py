@@ -8,10 +8,12 @@ from aiogram.types import BotCommandScopeChat, CallbackQuery, Message, User
 from bot import keyboards, views
 from bot.callbacks import PickLanguage
 from bot.collector import Collector
+from bot.gallery import Gallery
 from bot.notices import Notices
 from bot.store import Store
 from bot.styles import Styles
 from bot.texts import LOCALES, Texts, texts
+from bot.waiting import asked, forget
 
 _STYLE_LINK = "s_"
 _FRIEND_LINK = "r_"
@@ -49,22 +51,27 @@ async def start(
     store: Store,
     styles: Styles,
     state: FSMContext,
+    gallery: Gallery,
     *,
     demo: bool,
 ) -> None:
-    """Greet; the welcome credits are given once, however often somebody starts."""
+    """Greet and show an example; the welcome credits are given once, however often somebody starts."""
+    await forget(state)
     style = (command.args or "").removeprefix(_STYLE_LINK)
     if style in styles:
         await state.update_data(style=style)
     if (command.args or "").startswith(_FRIEND_LINK):
         await store.referred(event_from_user.id, (command.args or "").removeprefix(_FRIEND_LINK))
     gift = await store.welcome(event_from_user.id)
+    if gift:
+        await gallery.example(message.chat.id, t.locale)
     screen = views.start(t, event_from_user.first_name, await store.balance(event_from_user.id), gift=gift, demo=demo)
     await message.answer(screen.text, reply_markup=screen.keyboard)
 
 
-async def ask_source(message: Message, t: Texts) -> None:
-    """Invite to write."""
+async def ask_source(message: Message, t: Texts, state: FSMContext) -> None:
+    """Invite to write; whatever was asked before is no longer waited for."""
+    await forget(state)
     screen = views.ask_source(t)
     await message.answer(screen.text, reply_markup=screen.keyboard)
 
@@ -113,9 +120,19 @@ async def set_language(callback: CallbackQuery, callback_data: PickLanguage, t: 
 
 
 async def cancel(
-    message: Message, event_from_user: User, t: Texts, store: Store, collector: Collector, notices: Notices
+    message: Message,
+    event_from_user: User,
+    t: Texts,
+    store: Store,
+    collector: Collector,
+    notices: Notices,
+    state: FSMContext,
 ) -> None:
-    """Stop the newest thing this person has going on: a text being collected, an outline, or a running carousel."""
+    """Stop the newest thing going on: a question of ours, a text being collected, an outline, or a running carousel."""
+    if await asked(state):
+        await forget(state)
+        await message.answer(t("cancel.question"))
+        return
     if await collector.forget(message.chat.id):
         await message.answer(t("cancel.collected"))
         return

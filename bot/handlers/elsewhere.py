@@ -6,6 +6,7 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, User
 
 from bot.keyboards import COMMANDS
+from bot.notices import Notices
 from bot.store import Store
 from bot.texts import Texts
 
@@ -40,9 +41,12 @@ async def point_home(callback: CallbackQuery, t: Texts, me: User) -> None:
     await callback.answer(t("group.hello", bot=me.username or me.first_name), show_alert=True)
 
 
-async def block(event: ChatMemberUpdated, store: Store, user_id: int) -> None:
-    """Note that a person blocked the bot or came back."""
-    await store.set_blocked(user_id, blocked=event.new_chat_member.status in _OUT)
+async def block(event: ChatMemberUpdated, store: Store, notices: Notices, user_id: int) -> None:
+    """Note that a person blocked the bot, or came back: then offer what was finished meanwhile."""
+    blocked = event.new_chat_member.status in _OUT
+    await store.set_blocked(user_id, blocked=blocked)
+    if not blocked:
+        await notices.offer_kept(user_id)
 
 
 async def joined(event: ChatMemberUpdated, t: Texts, me: User) -> None:

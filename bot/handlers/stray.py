@@ -7,7 +7,7 @@ from aiogram.enums import ChatType, ContentType
 from aiogram.fsm.context import FSMContext
 from aiogram.types import Message
 
-from bot.handlers.outline import expired
+from bot.handlers.common import expired
 from bot.texts import Texts
 
 _FAMILIES = MappingProxyType(

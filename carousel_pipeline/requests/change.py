@@ -65,7 +65,11 @@ class Version(BaseModel):
 
 
 class Edit(BaseModel):
-    """A change with the deck and the options it results in."""
+    """A change with the deck and the options it results in.
+
+    Attributes:
+        quoted: the price of what was painted before and never arrived, so never paid.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -73,10 +77,13 @@ class Edit(BaseModel):
     options: Options
     deck: Deck
     change: Change
+    quoted: Annotated[int, Field(ge=0)] | None = None
 
     @property
     def price(self) -> int:
-        """Credits: the whole deck where nothing was painted yet, else one for every picture painted anew."""
+        """Credits: what was quoted before, the whole deck where nothing was painted yet, else one for each new picture."""
+        if self.quoted is not None:
+            return self.quoted
         if self.change.base is None:
             return price_of(self.deck, self.options)
         return CREDITS_PER_PICTURE * len(self.change.pictures)

@@ -32,9 +32,6 @@ select carousel.set_brand(%(user)s, %(parts)s);
 -- name: kept
 select bot.kept_for(%(user)s) as id;
 
--- name: referred
-select bot.referred(%(tg)s, %(code)s) as bound;
-
 -- What is stored of one role, with Telegram's file ids where they are known.
 -- name: files
 select a.position, a.key, a.content_type, a.bytes, d.file_id

@@ -9,9 +9,32 @@ import pytest
 from aiogram import Router
 
 from bot import handlers
-from bot.callbacks import Act, PickCount, PickLanguage, PickSize, PickStyle, Press
-from bot.keyboards import COMMANDS, SIZES
-from bot.styles import Styles, load_styles
+from bot.callbacks import (
+    Act,
+    BrandAct,
+    BrandPress,
+    HistoryPage,
+    LookStyle,
+    MoveSlide,
+    OwnStyle,
+    Part,
+    PickAccent,
+    PickCount,
+    PickLanguage,
+    PickPart,
+    PickPictures,
+    PickSize,
+    PickStructure,
+    PickStyle,
+    PickTone,
+    PickTongue,
+    PickWords,
+    Press,
+    SlideAct,
+    SlidePress,
+)
+from bot.keyboards import ACCENTS, COMMANDS, PICTURE_MODES, SIZES, STRUCTURES, TONES, WORDS
+from bot.styles import Styles, load_languages, load_styles
 from bot.texts import LOCALES
 from carousel_pipeline.requests import Options
 
@@ -49,9 +72,20 @@ def test_every_button_fits_and_comes_back_as_it_went() -> None:
     pressed = [
         *(Press(act=act, id=request, price=1000) for act in Act),
         *(PickSize(id=request, size=size.replace(":", "x")) for size in SIZES),
-        PickStyle(id=request, style=longest),
-        PickStyle(id=request, style="s" * 29),
+        *(kind(id=request, style=style) for kind in (PickStyle, LookStyle) for style in (longest, "s" * 29)),
+        OwnStyle(style="s" * 29),
         PickCount(id=request, count=10),
+        *(SlidePress(act=act, id=request, slide=10) for act in SlideAct),
+        MoveSlide(id=request, slide=10, to=10),
+        *(PickTone(id=request, tone=tone) for tone in TONES),
+        *(PickStructure(id=request, structure=name) for name in STRUCTURES),
+        *(PickWords(id=request, words=choice) for choice in WORDS),
+        *(PickPictures(id=request, mode=mode) for mode in PICTURE_MODES),
+        *(PickTongue(id=request, language=code) for code in load_languages().codes),
+        *(PickPart(part=part) for part in Part),
+        *(BrandPress(act=brand) for brand in BrandAct),
+        *(PickAccent(colour=colour) for colour in ACCENTS),
+        HistoryPage(after=request),
         *(PickLanguage(locale=locale) for locale in LOCALES),
     ]
     for data in pressed:
@@ -71,6 +105,6 @@ def test_styles_have_names_and_the_default_comes_first() -> None:
 
 
 def test_every_listed_command_is_answered() -> None:
-    text = (BOT / "handlers" / "account.py").read_text(encoding="utf-8")
-    assert all(f'Command("{command}")' in text for command in COMMANDS if command != "start")
-    assert "CommandStart()" in text
+    code = "".join(path.read_text(encoding="utf-8") for path in BOT.rglob("*.py"))
+    assert all(f'Command("{command}"' in code for command in COMMANDS if command != "start")
+    assert "CommandStart()" in code

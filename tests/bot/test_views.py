@@ -1,6 +1,6 @@
 """Pure parts: what screens say, how texts are joined and read, what files are called."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +20,10 @@ def card(slides: int = 10, heading: str = "Heading", body: str = "Body", **chang
     roles = ["cover", *["body"] * (slides - 2), "last"]
     deck = {"language": "ru", "slides": [{"role": role, "heading": heading, "body": body} for role in roles]}
     row = {
-        "id": UUID(int=1), "user_id": 1, "tg_user_id": 2, "chat_id": 2, "locale": "ru", "phase": "outlined",
+        "id": UUID(int=1), "user_id": 1, "tg_user_id": 2, "chat_id": 2, "locale": "ru", "parent_id": None, "kind": "carousel", "change": {}, "phase": "outlined",
         "options": {}, "deck": deck, "price": slides, "failure": None, "money": None, "charged": None,
         "on_the_house": False, "available": 10, "held": 0, "step": None, "done": None, "total": None, "outline_message": 1,
-        "progress_message": None, "control_message": None,
+        "progress_message": None, "control_message": None, "created_at": datetime(2026, 1, 1, tzinfo=UTC), "confirmed_at": None,
     }  # fmt: skip
     return Card.of(row | changes)
 
@@ -79,7 +79,7 @@ def test_slide_text_without_markup_in_one_line() -> None:
     assert words("**Bold** and ==marked==:\n- One\n- Two.\n\nThree", 100) == "Bold and marked: One · Two. Three"
     assert words("one two three", 9) == "one two…"
     assert words("1. first\n2) second", 50) == "first · second"
-    assert plain(texts("en")("choose.style")) == "🎨 Which style? A new outline in it is free."
+    assert plain(texts("en")("history.title")) == "🗂 Your carousels"
 
 
 def test_what_telegram_cut_is_joined_without_a_seam() -> None:
