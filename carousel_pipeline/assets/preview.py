@@ -14,6 +14,11 @@ def contact_sheet(slides: Sequence[bytes]) -> str:
     )
 
 
+def chart(png: bytes) -> str:
+    """Return Markdown that shows a chart."""
+    return f"![chart](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
 def _thumbnail(slide: bytes) -> str:
     from PIL import Image  # noqa: PLC0415 - only a run process draws
 

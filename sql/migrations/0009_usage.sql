@@ -255,11 +255,11 @@ declare here timestamptz := clock_timestamp(); since timestamptz; marked bigint;
 begin                                    -- how many days were marked
   select seen_until - interval '15 minutes' into since from watermark for update;
   insert into stale_day (day, since)
-  with changed (id) as (
+  with changed (id) as (                 -- the first look finds every request by itself
     select r.id from carousel.request r where r.updated_at >= since
-    union select e.request_id from ledger.request_event e where e.created_at >= since
-    union select d.request_id from ledger.delivery d where d.updated_at >= since
-    union select a.request_id from carousel.attempt a where a.started_at >= since or a.ended_at >= since),
+    union select e.request_id from ledger.request_event e where e.created_at >= since and since > '-infinity'
+    union select d.request_id from ledger.delivery d where d.updated_at >= since and since > '-infinity'
+    union select a.request_id from carousel.attempt a where (a.started_at >= since or a.ended_at >= since) and since > '-infinity'),
   touched (day) as (
     select distinct (r.created_at at time zone 'UTC')::date from carousel.request r join changed using (id)
     union select (t.created_at at time zone 'UTC')::date from ledger.transfer t where t.created_at >= since
