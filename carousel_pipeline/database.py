@@ -7,6 +7,7 @@
 - SQL lives in `sql/`: named queries in `sql/queries`, forward-only migrations in `sql/migrations`.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
@@ -61,7 +62,7 @@ def async_pool(
 
     A connection is tried before it is lent, so a restart of the server costs a reconnect and no failed call.
     """
-    return AsyncConnectionPool(
+    return _Pool(
         url,
         connection_class=psycopg.AsyncConnection[Row],
         kwargs=_arguments(role, _TIMEOUTS),
@@ -72,6 +73,23 @@ def async_pool(
         timeout=_CONNECT_TIMEOUT_S,
         name=role,
     )
+
+
+class _Pool(AsyncConnectionPool[psycopg.AsyncConnection[Row]]):
+    """A pool that keeps a cancellation which comes in the same moment as a connection.
+
+    The pool waits in `asyncio.wait_for`, which in Python 3.11 answers with the connection then and forgets the cancellation: a
+    process that was told to stop went on for ever.
+    """
+
+    async def getconn(self, timeout: float | None = None) -> psycopg.AsyncConnection[Row]:  # noqa: ASYNC109 (psycopg's)
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        connection = await super().getconn(timeout)
+        if task and task.cancelling() > before:
+            await self.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
 
 
 def query(name: str) -> bytes:

@@ -76,3 +76,25 @@ async def test_a_crashing_handler_holds_no_lock(pool: Pool, database_url: str) -
                 b" (select oid from pg_database where datname = current_database())"
             )
             assert (await cursor.fetchone()) == {"n": 0}
+
+
+@pytest.mark.finding("M21")
+async def test_a_cancellation_that_comes_with_a_connection_is_not_lost(database_url: str) -> None:
+    """Python 3.11's wait_for loses it; a bot that was told to stop then went on for ever. Every moment is tried."""
+    async with async_pool(database_url, "led_bot", max_size=1) as pool:
+
+        async def for_ever() -> None:
+            while True:
+                async with pool.connection():
+                    await asyncio.sleep(0)
+                await asyncio.sleep(60)
+
+        for moment in range(40):
+            async with pool.connection():
+                task = asyncio.create_task(for_ever())
+                await asyncio.sleep(0.002)
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task}, timeout=5)
+            assert task.cancelled(), moment
