@@ -5,6 +5,7 @@ would take for a link and the source does not contain is found here, and cut out
 hide or turn text around are removed from everything a model wrote.
 """
 
+import functools
 import unicodedata
 from collections.abc import Iterator
 
@@ -52,7 +53,7 @@ def seen(text: str) -> str:
 
 def foreign(text: str, source: str) -> list[str]:
     """Return what can be tapped or paid to in `text` and does not stand in `source`."""
-    known = _bare(source)
+    known = _known(source)
     return [found for found in _tappable(text) if _bare(found) not in known]
 
 
@@ -73,6 +74,12 @@ def without_foreign(text: str, source: str) -> str:
 def _tappable(text: str) -> Iterator[str]:
     for match in _TAPPABLE.finditer(_plain(text)):
         yield match[0]
+
+
+@functools.lru_cache(maxsize=8)
+def _known(source: str) -> str:
+    """Return what every field of a deck is compared with."""
+    return _bare(source)
 
 
 def _plain(text: str) -> str:
