@@ -22,7 +22,7 @@ from carousel_pipeline.payments.yookassa import YooKassa, YooKassaRefusedError
 
 _log = logging.getLogger(__name__)
 _POLL_S: Final = 1.0
-_LEASE: Final = timedelta(minutes=2)
+_LEASE: Final = timedelta(seconds=30)  # what runs longer is done twice, which changes nothing
 _PARALLEL: Final = 8
 _ATTEMPTS: Final = 60
 _READABLE: Final = (KeyError, TypeError, ValueError)
