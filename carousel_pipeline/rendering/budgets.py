@@ -1,7 +1,7 @@
 """How much copy a look takes, for a copywriter to know before the first word is written. Pure.
 
-What must stay true: copy within its budget is set at half the way between the style's smallest and largest size or above, neither
-cut nor shrunk. It is measured with the fonts and boxes that will be drawn, so capitals, wide faces and small columns count.
+What must stay true: copy within its budget is set well above the style's smallest size (a quarter of the way to its largest),
+neither cut nor shrunk. It is measured with the fonts and boxes that will be drawn: capitals, wide faces, small columns count.
 """
 
 from collections.abc import Callable, Mapping
@@ -86,7 +86,7 @@ def budgets(style: Style, ratio: Ratio, language: str = "en") -> Mapping[Role, B
             found[copy.role] = (
                 not slide.warnings
                 and len(heading.lines) <= lines
-                and heading.size * 2 >= setting.smallest + setting.largest
+                and heading.size * 4 >= 3 * setting.smallest + setting.largest
             )
         return found
 

@@ -13,7 +13,7 @@ from carousel_pipeline.rendering.scene import Box, Shape, TextBox
 from carousel_pipeline.rendering.style import Decor, Furniture, RoleStyle, Style
 from carousel_pipeline.rendering.typeset import OVERHANG, Inks, one_line
 
-_ROW_GAP = 56
+_ROW_GAP = 64
 _CHIP_SIDE = 0.85
 _CHIP_HEIGHT = 2.0
 _LOGO = 2.0
@@ -50,7 +50,7 @@ class Bars:
 class _Row:
     style: Style
     role: RoleStyle
-    safe: Box
+    area: Box
     full_picture: bool
     texts: list[TextBox]
     shapes: list[Shape]
@@ -78,14 +78,14 @@ class _Row:
         return found
 
 
-def furnish(role: RoleStyle, style: Style, safe: Box, position: int, total: int, language: str, handle: str,
+def furnish(role: RoleStyle, style: Style, area: Box, position: int, total: int, language: str, handle: str,
     logo: float | None = None,
 ) -> Bars:  # fmt: skip
     """Return a slide's furniture; what has nothing to say (a handle without a brand, a counter of one) is left out.
 
-    A logo, told by its width / height, stands before the handle or in its place.
+    A logo, told by its width / height, stands before the handle or in its place. `area` is where words may stand.
     """
-    row = _Row(style, role, safe, role.picture.place == "full", [], [], set())
+    row = _Row(style, role, area, role.picture.place == "full", [], [], set())
     top = bottom = 0.0
     for item in role.furniture:
         words = _words(item, position, total, language, handle)
@@ -138,12 +138,12 @@ def _place_text(row: _Row, item: Furniture, words: str, language: str, logo: flo
     tall = size * _CHIP_HEIGHT if item.chip else max(size * 0.74, mark_tall if logo else 0.0)
     before = mark_wide + (size * _LOGO_GAP if words else 0.0) if logo else 0.0
     width = before + shaped.advance * size + 2 * side
-    left = _horizontal(item.at, row.safe, width)
-    top = row.safe[1] if item.at.startswith("top") else row.safe[3] - tall
+    left = _horizontal(item.at, row.area, width)
+    top = row.area[1] if item.at.startswith("top") else row.area[3] - tall
     if logo:
         middle = top + tall / 2
         row.logo = (left + side, middle - mark_tall / 2, left + side + mark_wide, middle + mark_tall / 2)
-    baseline = round(_within(top + tall / 2 + size * 0.365, shaped, size, row.safe))
+    baseline = round(_within(top + tall / 2 + size * 0.365, shaped, size, row.area))
     if item.chip:
         fill: str = getattr(row.style.colours, item.chip)
         row.shapes.append(Shape("rect", (left, top, left + width, top + tall), fill, radius=tall / 2))
@@ -171,7 +171,7 @@ def _within(baseline: float, shaped: Shaped, size: int, safe: Box) -> float:
 def _fitted(row: _Row, item: Furniture, words: str, language: str) -> Shaped:
     """Return the words shaped, shortened to half the safe width."""
     speaker = voice(getattr(row.style.fonts, item.font), bold=False, tabular=item.kind == "counter")
-    room = (row.safe[2] - row.safe[0]) * 0.5 / item.size
+    room = (row.area[2] - row.area[0]) * 0.5 / item.size
     shaped = bidi_shape(words, speaker, language)
     while shaped.advance > room and len(words) > 1:
         words = words[:-1].rstrip("…")
@@ -183,9 +183,9 @@ def _place_shape(row: _Row, item: Furniture, position: int, total: int) -> float
     colour = row.ink(item)
     size = item.size
     if item.kind == "progress":
-        width = row.safe[2] - row.safe[0] if item.at in {"top", "bottom"} else (row.safe[2] - row.safe[0]) * 0.3
-        left = _horizontal(item.at, row.safe, width)
-        top = row.safe[1] if item.at.startswith("top") else row.safe[3] - size
+        width = row.area[2] - row.area[0] if item.at in {"top", "bottom"} else (row.area[2] - row.area[0]) * 0.3
+        left = _horizontal(item.at, row.area, width)
+        top = row.area[1] if item.at.startswith("top") else row.area[3] - size
         gap = max(6.0, size * 1.2)
         segment = (width - gap * (total - 1)) / total
         for index in range(total):
@@ -198,8 +198,8 @@ def _place_shape(row: _Row, item: Furniture, position: int, total: int) -> float
     pitch = size * 2.1
     active = size * 2.6
     width = pitch * (total - 1) + active
-    at = _horizontal(item.at, row.safe, width)
-    top = row.safe[1] if item.at.startswith("top") else row.safe[3] - size
+    at = _horizontal(item.at, row.area, width)
+    top = row.area[1] if item.at.startswith("top") else row.area[3] - size
     for index in range(total):
         wide = active if index == position - 1 else size
         row.shapes.append(

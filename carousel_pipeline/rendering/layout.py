@@ -18,7 +18,7 @@ from carousel_pipeline.rendering.fonts import drawable
 from carousel_pipeline.rendering.furniture import Bars, furnish, place_decor
 from carousel_pipeline.rendering.lines import Block, Line, prepare
 from carousel_pipeline.rendering.logo import MAX_BYTES, proportion
-from carousel_pipeline.rendering.regions import regions, safe_area
+from carousel_pipeline.rendering.regions import regions, safe_area, words_area
 from carousel_pipeline.rendering.scene import (
     Box,
     Daylight,
@@ -42,6 +42,7 @@ _OUTLIER = 6
 _FEW = 3
 _PARTED_HEADING = 10
 _STRETCH = 0.8
+_EMPTY = 0.11
 _CALM_STEPS = 7
 _SHORT_LINE = 0.55
 _COMFORT = 9
@@ -114,18 +115,26 @@ def _deck_steps(found: Sequence[tuple[str, int]]) -> list[tuple[int, bool]]:
 
 
 def _stretched(plans: Sequence["_Plan"], steps: Sequence[int]) -> list["_Plan"]:
-    """Give the room that no slide of a role needs for text to its pictures, the same to all of them."""
-    spare: dict[str, float] = {}
-    for plan, step in zip(plans, steps, strict=True):
-        if plan.extra:
-            continue
-        left_over = plan.column[3] - plan.column[1] - _set(plan, step).needed
-        spare[plan.slide.role] = min(spare.get(plan.slide.role, left_over), left_over)
-    grown = {role: int(left_over * _STRETCH) for role, left_over in spare.items()}
-    return [
-        plan if plan.extra or grown[plan.slide.role] <= 0 else _with_regions(plan, grown[plan.slide.role])
-        for plan in plans
+    """Give the room that no slide of a role needs for text to its pictures, the same to all of them.
+
+    A slide that would still be empty for the most part of its column gets a larger picture of its own.
+    """
+    spare = [
+        0.0 if plan.extra else plan.column[3] - plan.column[1] - _set(plan, step, quick=True).needed
+        for plan, step in zip(plans, steps, strict=True)
     ]
+    shared = {
+        role: max(
+            0, min(int(room * _STRETCH) for plan, room in zip(plans, spare, strict=True) if plan.slide.role == role)
+        )
+        for role in {plan.slide.role for plan in plans}
+    }
+    grown: list[_Plan] = []
+    for plan, room in zip(plans, spare, strict=True):
+        extra = shared[plan.slide.role]
+        extra += max(0, int(room - extra - _EMPTY * plan.canvas.height))
+        grown.append(plan if plan.extra or not extra else _with_regions(plan, extra))
+    return grown
 
 
 def _with_regions(plan: "_Plan", extra: int) -> "_Plan":
@@ -166,7 +175,14 @@ def _plan(slide: Slide, position: int, total: int, language: str, style: Style, 
     heading, body = sanitize(slide.heading, drawable), sanitize(slide.body, drawable)
     safe = safe_area(style, canvas)
     bars = furnish(
-        role, style, safe, position, total, language, sanitize(handle.replace("\n", " "), drawable).text, logo
+        role,
+        style,
+        words_area(role, canvas, safe),
+        position,
+        total,
+        language,
+        sanitize(handle.replace("\n", " "), drawable).text,
+        logo,
     )
     picture, column = regions(role, canvas, safe, bars)
     fonts = style.fonts
@@ -191,7 +207,7 @@ def _shrinkable(plan: _Plan) -> int:
     frame = plan.role.picture
     if frame.place == "full" or plan.canvas.wide:
         return 0
-    missing = _set(plan, _COMFORT, balance=False).needed - (plan.column[3] - plan.column[1])
+    missing = _set(plan, _COMFORT, quick=True).needed - (plan.column[3] - plan.column[1])
     usable = plan.canvas.height - plan.canvas.top - plan.canvas.bottom
     least = _SMALLEST_ROUND if frame.place in {"disc", "arch"} else _SMALLEST_PICTURE
     return -max(0, min(math.ceil(missing), round(usable * (frame.share - least))))
@@ -234,13 +250,13 @@ def _gaps(plan: _Plan, *, body: bool) -> float:
     return between + (number.size * (plan.number.top + 0.06) + plan.role.gap if number and plan.number else 0)
 
 
-def _set(plan: _Plan, step: int, *, balance: bool = True) -> _Set:
-    """Break the texts at a step of size; balancing changes no number of lines, so whether they fit is known without."""
+def _set(plan: _Plan, step: int, *, quick: bool = False) -> _Set:
+    """Break the texts at a step of size; `quick` is enough to know whether they fit."""
     role = plan.role
     width = plan.column[2] - plan.column[0]
     heading_size, body_size = _size(role.heading, step), _size(role.body, step)
-    heading = plan.heading.wrap(width / heading_size, balance=balance and role.heading.balance)
-    body = plan.body.wrap(width / body_size, balance=balance and role.body.balance)
+    heading = plan.heading.wrap(width / heading_size, "quick" if quick else _shape(role.heading))
+    body = plan.body.wrap(width / body_size, "quick" if quick else _shape(role.body))
     heading_rhythm = spacing(plan.heading, heading_size, role.heading.leading, role.heading.paragraph_gap)
     body_rhythm = spacing(plan.body, body_size, role.body.leading, role.body.paragraph_gap)
     needed = (
@@ -251,11 +267,15 @@ def _set(plan: _Plan, step: int, *, balance: bool = True) -> _Set:
     return _Set(heading_size, heading, heading_rhythm, body_size, body, body_rhythm, needed)
 
 
+def _shape(text: Text) -> Literal["ragged", "even"]:
+    return "even" if text.balance else "ragged"
+
+
 def _fits(plan: _Plan, step: int, *, whole_words: bool) -> bool:
     width = plan.column[2] - plan.column[0]
     if whole_words and plan.heading.parts_words(width / _size(plan.role.heading, step)):
         return False
-    tried = _set(plan, step, balance=False)
+    tried = _set(plan, step, quick=True)
     return (
         tried.needed <= plan.column[3] - plan.column[1]
         and len(tried.heading) <= plan.role.heading.lines
@@ -314,7 +334,7 @@ def _cut(plan: _Plan, tried: _Set) -> tuple[_Set, list[LayoutWarning]]:
             short, lost = (
                 block.cut(lines, keep, width / size)
                 if keep
-                else ([], sum(len(u.text) for line in lines for u in line.units))
+                else ([], sum(unit.length for line in lines for unit in line.units))
             )
             warnings.append(LayoutWarning("truncated", field, characters=max(1, lost)))
             return short
@@ -386,7 +406,7 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
     if role.number and plan.number:
         size = role.number.size
         number_ink = Inks(inks.accent, inks.accent, inks.mark, inks.mark_fill) if role.number.ink == "accent" else inks
-        lines = plan.number.wrap((right - left) / size)
+        lines = plan.number.wrap((right - left) / size, "ragged")
         column = Column(left, at, right - left, _side(plan))
         texts.append(
             typeset(
@@ -451,7 +471,13 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
         )
     safe = safe_area(style, canvas)
     decor = place_decor(
-        role.decor, style, {"slide": (0, 0, canvas.width, canvas.height), "safe": safe, "picture": plan.picture}
+        role.decor,
+        style,
+        {
+            "slide": (0, 0, canvas.width, canvas.height),
+            "safe": words_area(role, canvas, safe),
+            "picture": plan.picture,
+        },
     )
     return SlideLayout(
         plan.position, canvas.width, canvas.height, safe, *_ground(role, style), _picture(plan), decor["back"], decor["under"],
@@ -516,8 +542,10 @@ def _scrims(plan: _Plan, texts: Sequence[TextBox], main: tuple[int, ...]) -> tup
     elif main:
         around = union([texts[index].box for index in main])
         pad = scrim.padding
-        sides = (plan.column[0], plan.column[2]) if scrim.stretch else (around[0], around[2])
-        box = (min(sides[0], around[0]) - pad, around[1] - pad, max(sides[1], around[2]) + pad, around[3] + pad)
+        box = (around[0] - pad, around[1] - pad, around[2] + pad, around[3] + pad)
+        if scrim.stretch:  # what hangs out of the column hangs into the padding
+            left, right = plan.column[0] - pad, plan.column[2] + pad
+            box = (min(left, around[0] - pad / 2), box[1], max(right, around[2] + pad / 2), box[3])
         outline = getattr(colours, scrim.outline) if scrim.outline else None
         found.append(
             ScrimPlace(scrim.kind, box, "y", colours.panel, scrim.opacity, 0, scrim.radius, outline, scrim.shadow, main)

@@ -1,11 +1,12 @@
 """One block of text prepared once in em and then broken at any size by arithmetic: wrap, balance, hyphenate, cut. Pure.
 
-What must stay true: no line is wider than the measure. A unit that is too wide is parted at a no-break space, then with a hyphen,
-then between graphemes (m15); a single grapheme that is still too wide shrinks its line.
+What must stay true: no line is wider than the measure, and no setting has more lines than it needs; among those with the fewest,
+the most even one is taken, without a lone word at the end. A unit that is too wide is parted at a no-break space, then with a
+hyphen, then between graphemes (m15); a single grapheme that is still too wide shrinks its line.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
@@ -25,31 +26,28 @@ _TALL = 1.0
 # Scripts without capitals fill the line; what is elegantly tight in Latin collides in them.
 _CROWDED = regex.compile(r"[\p{Arabic}\p{Hebrew}\p{Devanagari}\p{Thai}\p{Han}\p{Hiragana}\p{Katakana}]")
 _CROWDED_LEADING = 1.14
-_WIDOW = 0.28
+_WIDOW = 0.3
+_LONE_WORD = 0.3
+# How much raggedness it is worth to end a line where the voice pauses.
+_PAUSES = MappingProxyType(dict.fromkeys(".!?…。！？", 0.08) | dict.fromkeys(",;:—–，、；：،؛", 0.05))  # noqa: RUF001  # real punctuation
+MARK_SIDE = 0.1
+"""How far, in em, a highlighter's box reaches over its words; the same is added to the gap before and after it."""
 # No letter is this narrow on average; longer rests need no shaping to know that they do not fit.
 _NARROWEST = 0.18
-_HANG = MappingProxyType(
-    {
-        "«": 0.5,
-        "„": 0.5,
-        "“": 0.5,
-        '"': 0.5,
-        "‘": 0.5,  # noqa: RUF001  # a real quotation mark
-        "(": 0.25,
-        "—": 0.25,
-        "–": 0.25,
-    }
-)
+# Shares of their own width by which signs at a line's ends may stand outside the column.
+_OPENING = MappingProxyType(dict.fromkeys('«„“"‘‹', 0.5) | dict.fromkeys("(—–", 0.25))  # noqa: RUF001  # quotation marks
+_CLOSING = MappingProxyType(dict.fromkeys('»”"’›.,-', 0.5) | dict.fromkeys(":;…)—–", 0.25))  # noqa: RUF001  # quotation marks
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text of one emphasis and one level, shaped."""
+    """Text of one emphasis and one level, shaped; `gap` is the empty em before it."""
 
     text: str
     emphasis: Emphasis
     level: int
     shaped: Shaped
+    gap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +69,11 @@ class Unit:
     def text(self) -> str:
         """The unit's characters."""
         return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def length(self) -> int:
+        """Number of characters, a space after them counted."""
+        return len(self.text) + bool(self.space)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +135,18 @@ class Block:
     space: float
     _parted: dict[tuple[int, float], tuple[Unit, ...]] = field(default_factory=dict, compare=False, repr=False)
 
-    def wrap(self, measure: float, *, balance: bool = False) -> list[Line]:
-        """Return the lines of the block in a measure of so many em."""
+    def wrap(self, measure: float, shape: Literal["quick", "ragged", "even"]) -> list[Line]:
+        """Return the lines of the block in a measure of so many em.
+
+        `quick` only tells how many there are; `ragged` lets the last one be short, `even` makes all of a length.
+        """
         lines: list[Line] = []
         for index, item in enumerate(self.items):
             units = self._fitting(item.units, measure - item.indent)
-            broken = _greedy(units, measure - item.indent)
             broken = (
-                _balanced(units, measure - item.indent, broken)
-                if balance
-                else _without_widow(broken, measure - item.indent)
+                _greedy(units, measure - item.indent)
+                if shape == "quick"
+                else _arranged(units, measure - item.indent, even=shape == "even")
             )
             for number, line in enumerate(broken):
                 width = _width(line)
@@ -170,7 +175,7 @@ class Block:
         if len(lines) <= keep:
             return list(lines), 0
         kept = list(lines[:keep])
-        lost = sum(len(unit.text) for line in lines[keep:] for unit in line.units)
+        lost = sum(unit.length for line in lines[keep:] for unit in line.units)
         last = kept[-1]
         room = measure - self.items[last.item].indent
         units = list(last.units)
@@ -180,7 +185,7 @@ class Block:
                 units[-1] = ended
                 break
             dropped = units.pop()
-            lost += len(dropped.text)
+            lost += dropped.length
             if not units:
                 shorter = _shortened(dropped, room, self.setting)
                 lost -= max(0, len(shorter.text) - 1)
@@ -210,44 +215,41 @@ def _greedy(units: Sequence[Unit], measure: float) -> list[list[Unit]]:
     return lines
 
 
-def _count(extents: Sequence[tuple[float, float]], measure: float) -> int:
-    """Return how many lines `_greedy` would make of units with these widths and spaces."""
-    limit = measure + 1e-6
-    lines = 1
-    at = 0.0
-    for width, space in extents:
-        if at and at + width > limit:
-            lines += 1
-            at = 0.0
-        at += width + space
-    return lines
-
-
-def _balanced(units: Sequence[Unit], measure: float, greedy: list[list[Unit]]) -> list[list[Unit]]:
-    """Return the narrowest setting with as many lines as the greedy one."""
-    count = len(greedy)
-    if count < 2:  # one line is balanced
-        return greedy
+def _arranged(units: Sequence[Unit], measure: float, *, even: bool) -> list[list[Unit]]:
+    """Return the most even of all settings with the fewest lines: best ways to end a line at each unit, one after the other."""
+    count = len(units)
+    if count < 2:  # nothing to choose
+        return [list(units)]
     extents = [(unit.width, unit.space) for unit in units]
-    low, high = max(measure * 0.4, *(width for width, _ in extents)), measure
-    for _ in range(10):
-        middle = (low + high) / 2
-        if _count(extents, middle) <= count:
-            high = middle
-        else:
-            low = middle
-    return _greedy(units, high)
-
-
-def _without_widow(lines: list[list[Unit]], measure: float) -> list[list[Unit]]:
-    """Give a short last word company from the line above."""
-    if (
-        len(lines) > 1 and len(lines[-1]) == 1 and len(lines[-2]) > 2 and lines[-1][0].width < measure * _WIDOW
-    ):  # a line of two words would become a widow itself
-        joined = [lines[-2][-1], *lines[-1]]
-        if joined[0].space and _width(joined) <= measure:
-            return [*lines[:-2], lines[-2][:-1], joined]
-    return lines
+    limit = measure + 1e-6
+    senses = [0.0, *(_PAUSES.get(unit.text[-1:], 0.0) for unit in units)]
+    # For each number of units set: lines, raggedness, and where the last of these lines starts.
+    best: list[tuple[int, float, int]] = [(0, 0.0, 0)]
+    for end in range(1, count + 1):
+        last = end == count
+        width = extents[end - 1][0]
+        found = (count + 1, 0.0, 0)
+        for start in range(end - 1, -1, -1):
+            if start < end - 1:
+                width += extents[start][0] + extents[start][1]
+                if width > limit:
+                    break
+            lines, ragged, _ = best[start]
+            slack = 1 - width / measure if even or not last else max(0.0, _WIDOW - width / measure)
+            cost = ragged + slack * slack
+            if not last:
+                cost -= senses[end]
+            if last and start == end - 1 and width < measure * _WIDOW:
+                cost += _LONE_WORD
+            found = min(found, (lines + 1, cost, start))
+        best.append(found)
+    broken: list[list[Unit]] = []
+    end = count
+    while end:
+        start = best[end][2]
+        broken.append(list(units[start:end]))
+        end = start
+    return broken[::-1]
 
 
 def prepare(
@@ -296,15 +298,20 @@ def _item(paragraph: Paragraph, setting: _Setting, bullet: str, indent: float) -
 
 def _units(text: str, emphasis: Sequence[Emphasis], base: Literal[0, 1], setting: _Setting) -> Iterable[Unit]:
     levels = bidi.levels(text, base)
+    space = setting.shape(" ", Emphasis.NONE, 0).advance
     start = 0
     for end in opportunities(text, phrases=setting.phrases):
-        core = text[start:end].rstrip(" ")
-        stop = start + len(core)
-        space = setting.shape(" ", Emphasis.NONE, 0).advance * (end - stop)
-        yield _unit(
-            text, start, stop, emphasis, levels, base, setting, space, emphasis[stop] if stop < end else Emphasis.NONE
-        )
+        stop = start + len(text[start:end].rstrip(" "))
+        gap = space * (end - stop)
+        if stop > 0 and end < len(text) and _marked(emphasis[stop - 1]) != _marked(emphasis[end]):
+            gap += MARK_SIDE
+        following = emphasis[stop] if stop < end else Emphasis.NONE
+        yield _unit(text, start, stop, emphasis, levels, base, setting, gap, following)
         start = end
+
+
+def _marked(emphasis: Emphasis) -> bool:
+    return bool(emphasis & Emphasis.MARK)
 
 
 def _unit(
@@ -318,9 +325,14 @@ def _unit(
         while end < stop and emphasis[end] == emphasis[at] and (levels is None or levels[end] == levels[at]):
             end += 1
         level = levels[at] if levels else base
-        pieces.append(Piece(text[at:end], emphasis[at], level, setting.shape(text[at:end], emphasis[at], level)))
+        gap = MARK_SIDE if at > start and _marked(emphasis[at]) != _marked(emphasis[at - 1]) else 0.0
+        pieces.append(Piece(text[at:end], emphasis[at], level, setting.shape(text[at:end], emphasis[at], level), gap))
         at = end
-    return Unit(tuple(pieces), sum(piece.shaped.advance for piece in pieces), space, space_emphasis, base)
+    return Unit(tuple(pieces), _extent(pieces), space, space_emphasis, base)
+
+
+def _extent(pieces: Sequence[Piece]) -> float:
+    return sum(piece.gap + piece.shaped.advance for piece in pieces)
 
 
 def _sliced(unit: Unit, start: int, stop: int, setting: _Setting, tail: str = "", space: float = 0.0) -> Unit:
@@ -330,14 +342,13 @@ def _sliced(unit: Unit, start: int, stop: int, setting: _Setting, tail: str = ""
         text = piece.text[max(0, start - at) : max(0, stop - at)]
         at += len(piece.text)
         if text:
-            pieces.append(Piece(text, piece.emphasis, piece.level, setting.shape(text, piece.emphasis, piece.level)))
+            shaped = setting.shape(text, piece.emphasis, piece.level)
+            pieces.append(Piece(text, piece.emphasis, piece.level, shaped, piece.gap if pieces else 0.0))
     if tail:
-        emphasis, level = (pieces[-1].emphasis, pieces[-1].level) if pieces else (Emphasis.NONE, unit.level)
-        if pieces:
-            last = pieces.pop()
-            tail = last.text + tail
-        pieces.append(Piece(tail, emphasis, level, setting.shape(tail, emphasis, level)))
-    return Unit(tuple(pieces), sum(piece.shaped.advance for piece in pieces), space, unit.space_emphasis, unit.level)
+        last = pieces.pop() if pieces else Piece("", Emphasis.NONE, unit.level, setting.shape("", Emphasis.NONE, 0))
+        tail = last.text + tail
+        pieces.append(replace(last, text=tail, shaped=setting.shape(tail, last.emphasis, last.level)))
+    return Unit(tuple(pieces), _extent(pieces), space, unit.space_emphasis, unit.level)
 
 
 def _part(unit: Unit, measure: float, setting: _Setting) -> Iterable[Unit]:
@@ -410,12 +421,28 @@ def _shortened(unit: Unit, room: float, setting: _Setting) -> Unit:
     return _sliced(unit, 0, 0, setting, ELLIPSIS)
 
 
-def hang(line: Line) -> float:
-    """Return how far, in em, opening punctuation may hang out of the line's start."""
-    first = line.units[0].pieces[0] if line.units and line.units[0].pieces else None
-    if first is None or first.level or not first.text:
-        return 0.0
-    share = _HANG.get(first.text[0], 0.0)
-    return (
-        share * first.shaped.runs[0].xs[1] if share and first.shaped.runs and len(first.shaped.runs[0].xs) > 1 else 0.0
-    )
+def hang(line: Line) -> tuple[float, float]:
+    """Return how far, in em, punctuation may hang out of the line at its left and at its right end."""
+    if not line.units or not line.units[0].pieces or not line.units[-1].pieces:
+        return 0.0, 0.0
+    first, last = line.units[0].pieces[0], line.units[-1].pieces[-1]
+    if line.units[0].level:
+        # Read from the right: what opens the line stands at its right end, in glyphs from left to right like all others.
+        return 0.0, _share(_OPENING, first.text[:1]) * _last_width(first) if first.level % 2 else 0.0
+    left = _share(_OPENING, first.text[:1]) * _first_width(first) if not first.level else 0.0
+    right = _share(_CLOSING, last.text[-1:]) * _last_width(last) if not last.level else 0.0
+    return left, right
+
+
+def _share(shares: Mapping[str, float], character: str) -> float:
+    return shares.get(character, 0.0)
+
+
+def _first_width(piece: Piece) -> float:
+    runs = piece.shaped.runs
+    return runs[0].xs[1] if runs and len(runs[0].xs) > 1 else 0.0
+
+
+def _last_width(piece: Piece) -> float:
+    runs = piece.shaped.runs
+    return runs[-1].advance - runs[-1].xs[-1] if runs and len(runs[-1].xs) > 1 else 0.0

@@ -10,8 +10,10 @@ from carousel_pipeline.rendering.scene import Box
 from carousel_pipeline.rendering.style import RoleStyle, Style
 
 _PICTURE_GAP = 60
+_WIDE_GAP = 84
 _WIDE_COLUMN = 0.56
 _TALLEST = 0.62
+_RISE = 0.6
 
 
 def safe_area(style: Style, canvas: Canvas) -> Box:
@@ -31,13 +33,17 @@ def regions(role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars, extra: int =
         start = {"start": left, "centre": (left + right - column) / 2, "end": right - column}[role.align]
         region: Box = (frame.inset, frame.inset, canvas.width - frame.inset, canvas.height - frame.inset)
         return region, (start + pad, inner[1] + pad, start + column - pad, inner[3] - pad)
-    first = frame.place != "bottom"
     if canvas.wide:
-        return _side_by_side(role, canvas, safe, inner, first=first)
-    return _stacked(role, canvas, inner, extra, first=first)
+        area = words_area(role, canvas, safe)
+        width = min(role.column, area[2] - area[0])
+        return _beside(role, canvas, safe), (area[0], inner[1], area[0] + width, inner[3])
+    first = frame.place != "bottom"
+    # Platforms lay their bars over the top of a story: no place for words, but a picture may begin there.
+    rise = round(canvas.top * _RISE) if not bars.top else 0
+    return _stacked(role, canvas, inner, extra, rise, first=first)
 
 
-def _stacked(role: RoleStyle, canvas: Canvas, inner: Box, extra: int, *, first: bool) -> tuple[Box, Box]:
+def _stacked(role: RoleStyle, canvas: Canvas, inner: Box, extra: int, rise: int, *, first: bool) -> tuple[Box, Box]:
     frame = role.picture
     left, top, right, bottom = inner
     usable = canvas.height - canvas.top - canvas.bottom
@@ -55,13 +61,13 @@ def _stacked(role: RoleStyle, canvas: Canvas, inner: Box, extra: int, *, first: 
         )
     else:
         width: float = right - left
+        high = extent + rise
         if frame.place == "disc":
-            extent = min(extent, int(width))
-            width = extent
+            width = high = min(high, int(width))
         elif frame.place == "arch":
-            width = min(width, round(extent * 0.84))
+            width = min(width, round(high * 0.84))
         start = {"start": left, "centre": (left + right - width) / 2, "end": right - width}[role.align]
-        region = (start, top, start + width, top + extent)
+        region = (start, top + extent - high, start + width, top + extent)
     column_width = min(role.column, right - left)
     start = {"start": left, "centre": (left + right - column_width) / 2, "end": right - column_width}[role.align]
     if first:
@@ -69,27 +75,28 @@ def _stacked(role: RoleStyle, canvas: Canvas, inner: Box, extra: int, *, first: 
     return region, (start, top, start + column_width, min(bottom, region[1] - _PICTURE_GAP))
 
 
-def _side_by_side(role: RoleStyle, canvas: Canvas, safe: Box, inner: Box, *, first: bool) -> tuple[Box, Box]:
+def words_area(role: RoleStyle, canvas: Canvas, safe: Box) -> Box:
+    """Return where words, also the small fixed ones, may stand: on a wide slide the side beside its picture."""
+    if not canvas.wide or role.picture.place == "full":
+        return safe
+    picture = _beside(role, canvas, safe)
+    if role.picture.place == "bottom":
+        return max(safe[0], picture[2] + _WIDE_GAP), safe[1], safe[2], safe[3]
+    return safe[0], safe[1], min(safe[2], picture[0] - _WIDE_GAP), safe[3]
+
+
+def _beside(role: RoleStyle, canvas: Canvas, safe: Box) -> Box:
+    """Return where the picture of a wide slide stands."""
     frame = role.picture
-    extent = round(canvas.width * min(0.5, max(0.36, frame.share)))
-    if frame.place in {"band", "bottom"}:
-        region: Box = (
-            (canvas.width - extent, frame.inset, canvas.width - frame.inset, canvas.height - frame.inset)
-            if first
-            else (frame.inset, frame.inset, extent, canvas.height - frame.inset)
-        )
+    extent: float = round(canvas.width * min(0.5, max(0.36, frame.share)))
+    if frame.place == "band":
+        return canvas.width - extent, frame.inset, canvas.width - frame.inset, canvas.height - frame.inset
+    if frame.place == "bottom":
+        return frame.inset, frame.inset, extent, canvas.height - frame.inset
+    tall = safe[3] - safe[1]
+    if frame.place == "disc":
+        width = high = min(extent, tall)
     else:
-        tall = inner[3] - inner[1]
-        width = (
-            min(extent, tall)
-            if frame.place == "disc"
-            else min(extent, tall * 0.84)
-            if frame.place == "arch"
-            else extent
-        )
-        high = width if frame.place == "disc" else tall
-        middle = (inner[1] + inner[3]) / 2
-        region = (safe[2] - width, middle - high / 2, safe[2], middle + high / 2)
-    if first:
-        return region, (inner[0], inner[1], min(inner[0] + role.column, region[0] - _PICTURE_GAP), inner[3])
-    return region, (max(region[2] + _PICTURE_GAP, inner[2] - role.column), inner[1], inner[2], inner[3])
+        width, high = (min(extent, tall * 0.84) if frame.place == "arch" else extent), tall
+    middle = (safe[1] + safe[3]) / 2
+    return safe[2] - width, middle - high / 2, safe[2], middle + high / 2

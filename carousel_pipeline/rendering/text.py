@@ -171,8 +171,12 @@ _SHORT_WORD = regex.compile(
 )
 _PARTICLE = regex.compile(r"(?<=\p{L}) (?=(?:бы|ли|же|б|ж)(?!\p{L}))", regex.IGNORECASE)  # noqa: RUF001  # Cyrillic
 _DASH = regex.compile(r" (?=[—–] )")
-_NUMBER_AND_UNIT = regex.compile(r"(?<=\d) (?=\d{3}(?!\d)|%|°|[₽$€£₴₸]|\p{L}{1,3}(?!\p{L}))")
+_NUMBER_AND_UNIT = regex.compile(r"(?<=\d) (?=\d{3}(?!\d)|%|°|[₽$€£₴₸]|\p{L}{1,8}(?!\p{L}))")
 _SIGN_AND_NUMBER = regex.compile(r"(?<=[№§$€£]) (?=\d)")
+_PICTOGRAM = r"(?:\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3|\p{Extended_Pictographic}[\p{M}\p{Emoji_Modifier}\p{Extended_Pictographic}\u200d]*)"
+# A sign that ends a sentence or opens a paragraph never stands on a line of its own.
+_SIGN_AT_END = regex.compile(rf"(?<=\S) (?={_PICTOGRAM}+(?:[\s.,!?…]|$))")
+_SIGN_AT_START = regex.compile(rf"^{_PICTOGRAM} (?=\S)")
 _INITIALS = regex.compile(r"(?<=(?:^|[\s\u00a0])\p{Lu}\.) (?=\p{Lu})")
 
 
@@ -184,8 +188,13 @@ def glue(text: str) -> str:
     """
     glued = text
     for pattern in (_SHORT_WORD, _PARTICLE, _DASH, _NUMBER_AND_UNIT, _SIGN_AND_NUMBER, _INITIALS):
-        glued = pattern.sub(lambda match: match[0].replace(" ", NBSP), glued)
-    return _CHAIN.sub(lambda match: match[1] + " ", glued)
+        glued = _glued(pattern, glued)
+    glued = _CHAIN.sub(lambda match: match[1] + " ", glued)
+    return _glued(_SIGN_AT_START, _glued(_SIGN_AT_END, glued))
+
+
+def _glued(pattern: regex.Pattern[str], text: str) -> str:
+    return pattern.sub(lambda match: match[0].replace(" ", NBSP), text)
 
 
 _CHAIN = regex.compile(r"((?:[^\s\u00a0]+\u00a0){2}[^\s\u00a0]+)\u00a0")

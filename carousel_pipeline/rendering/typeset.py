@@ -6,11 +6,10 @@ from typing import Literal
 
 from carousel_pipeline.rendering import bidi
 from carousel_pipeline.rendering.fonts import Run, Shaped
-from carousel_pipeline.rendering.lines import Block, Item, Line, Piece, hang
+from carousel_pipeline.rendering.lines import MARK_SIDE, Block, Item, Line, Piece, hang
 from carousel_pipeline.rendering.scene import Box, GlyphRun, TextBox, union
 from carousel_pipeline.rendering.text import Emphasis
 
-_MARK_SIDE_OF_SPACE = 0.3
 _MARK_TOP = 0.86
 _MARK_BOTTOM = 0.25
 _PEN_TOP = 0.44
@@ -72,8 +71,7 @@ def typeset(
     marks: list[Box] = []
     inked: list[Box] = []
     baseline = column.top + block.top * size
-    side = block.space * _MARK_SIDE_OF_SPACE
-    highlight = (side, _PEN_TOP, _PEN_BOTTOM) if inks.pen else (side, *_box_around(rhythm.pitch / size))
+    highlight = (MARK_SIDE, *((_PEN_TOP, _PEN_BOTTOM) if inks.pen else _box_around(rhythm.pitch / size)))
     for index, line in enumerate(lines):
         if index:
             baseline += rhythm.pitch + (rhythm.paragraph if line.first else 0)
@@ -132,15 +130,16 @@ def _start(line: Line, item: Item, size: float, column: Column) -> float:
     indent = item.indent * size
     width = line.width * size
     align = column.align
+    left, right = (share * size for share in hang(line))
     if align == "start":
         align = "end" if item.base else "start"
     elif align == "end" and item.base:
         align = "start"
     if align == "centre":
-        return column.left + (column.width - width + (indent if item.marker else 0)) / 2
+        return column.left + (column.width - width + (indent if item.marker else right - left)) / 2
     if align == "end":
-        return column.left + column.width - width - (indent if item.base else 0)
-    return column.left + (indent if not item.base else 0) - (0 if item.marker else hang(line) * size)
+        return column.left + column.width - width - (indent if item.base else 0) + (0 if item.marker else right)
+    return column.left + (indent if not item.base else 0) - (0 if item.marker else left)
 
 
 def _place_line(
@@ -163,6 +162,8 @@ def _place_line(
                 extents[-1] = (extents[-1][0], at + space * scaled)
             at += space * scaled
             continue
+        if not piece.level % 2:
+            at += piece.gap * scaled
         advance = piece.shaped.advance * scaled
         if Emphasis.MARK in piece.emphasis:
             if extents and abs(extents[-1][1] - at) < 0.01:  # touching, but for rounding
@@ -175,7 +176,7 @@ def _place_line(
         elif Emphasis.BOLD in piece.emphasis and accented:
             ink = "accent"
         _place_runs(piece.shaped.runs, at, baseline, scaled, ink, runs, inked)
-        at += advance
+        at += advance + (piece.gap * scaled if piece.level % 2 else 0)
     _kept_in(column, size * OVERHANG, runs, extents, inked, len(runs) - placed)
     side, top, bottom = (share * scaled for share in highlight)
     marks.extend((left - side, baseline - top, right + side, baseline + bottom) for left, right in extents)
