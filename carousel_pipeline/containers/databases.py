@@ -21,7 +21,9 @@ from carousel_pipeline.database import connect, ensure_database, migrate, query
 from carousel_pipeline.errors import CarouselError, ConfigurationError
 from carousel_pipeline.settings import get_settings
 
-_MEMBERS = MappingProxyType({"carousel_bot": ("led_bot", "led_pay", "led_house"), "carousel_pipeline": ("led_pipeline",)})
+_MEMBERS = MappingProxyType(
+    {"carousel_bot": ("led_bot", "led_pay", "led_house"), "carousel_pipeline": ("led_pipeline",)}
+)
 
 
 def main() -> None:

@@ -33,7 +33,14 @@ def prepared(environment: dict[str, str]) -> dict[str, str]:
         ConfigurationError: a Bot API server is named, but no token.
     """
     if home := environment.get("DAGSTER_HOME"):
-        folder = write_local_instance(Path(home), cluster=bool(environment.get("CAROUSEL_BROKER_URL")))
+        overlay = environment.get("CAROUSEL_DAGSTER_OVERLAY")
+        if overlay and not Path(overlay).is_file():
+            raise ConfigurationError(f"CAROUSEL_DAGSTER_OVERLAY: there is no file {overlay}")
+        folder = write_local_instance(
+            Path(home),
+            cluster=bool(environment.get("CAROUSEL_BROKER_URL")),
+            overlay=Path(overlay) if overlay else None,
+        )
         shutil.copyfile(resource("workspace.yaml"), folder / "workspace.yaml")
     return environment | _local_telegram(environment)
 

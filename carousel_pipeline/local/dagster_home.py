@@ -34,10 +34,19 @@ def local_instance(*, cluster: bool = False) -> dict[str, Any]:
     return shipped | {"compute_logs": dict(_LOCAL_LOGS)} | launcher
 
 
-def write_local_instance(home: Path, *, cluster: bool = False) -> Path:
-    """Make `home` a DAGSTER_HOME, anew at every start, and return it."""
+def write_local_instance(home: Path, *, cluster: bool = False, overlay: Path | None = None) -> Path:
+    """Make `home` a DAGSTER_HOME, anew at every start, and return it.
+
+    Args:
+        home: the folder.
+        cluster: as for `local_instance`.
+        overlay: a YAML file whose parts replace the shipped ones.
+    """
+    instance = local_instance(cluster=cluster)
+    if overlay is not None:
+        instance |= yaml.safe_load(overlay.read_text(encoding="utf-8"))
     home.mkdir(parents=True, exist_ok=True)
     draft = home / "dagster.yaml.new"
-    draft.write_text(yaml.safe_dump(local_instance(cluster=cluster), sort_keys=False), encoding="utf-8")
+    draft.write_text(yaml.safe_dump(instance, sort_keys=False), encoding="utf-8")
     draft.replace(home / "dagster.yaml")
     return home

@@ -113,6 +113,8 @@ def serve(host: str, port: int, definitions: str = DEFINITIONS) -> None:
         logger=_log,
         server_threadpool_executor=workers,
         loadable_target_origin=LoadableTargetOrigin(executable_path=sys.executable, module_name=definitions),
+        # What a launcher that starts containers starts; Dagster's own server reads the same name.
+        container_image=os.environ.get("DAGSTER_CURRENT_IMAGE"),
     )
     server = DagsterGrpcServer(terminated, servicer, _log, workers, host=host, port=port)
     threading.Thread(target=use_warm_processes, args=(servicer, run_processes), name="prepare", daemon=True).start()
