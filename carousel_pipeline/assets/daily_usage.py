@@ -5,9 +5,10 @@ no run of their own, and any run repeats without effect. A day's partition may b
 in one run.
 """
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
@@ -18,12 +19,16 @@ FIRST_DAY: Final = "2025-01-01"
 usage_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=1)
 
 
-@dg.asset(
-    partitions_def=usage_days,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    kinds={"polars", "postgres"},
-    group_name="usage",
-)
+def _without_beta_warning(policy: dg.BackfillPolicy) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """The decorator of the asset: Dagster calls `backfill_policy` beta and warns at every import of every process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.asset(
+            partitions_def=usage_days, backfill_policy=policy, kinds={"polars", "postgres"}, group_name="usage"
+        )
+
+
+@_without_beta_warning(dg.BackfillPolicy.single_run())
 def daily_usage(context: dg.AssetExecutionContext, database: Database) -> dg.MaterializeResult[None]:
     """Requests, money, calls, durations and people of the days, in the tables of schema `usage`."""
     from carousel_pipeline.usage.build import build, stale_days, usage_session  # noqa: PLC0415 - polars: only a run pays for it
