@@ -9,13 +9,9 @@ from datetime import timedelta
 
 import dagster as dg
 
-from carousel_pipeline.assets.daily_usage import usage_days
-from carousel_pipeline.assets.usage_report import usage_weeks
-
 usage = dg.define_asset_job(
     "usage",
     selection=dg.AssetSelection.assets("daily_usage"),
-    partitions_def=usage_days,
     executor_def=dg.in_process_executor,
     description="Rolls a day up, and every other day that changed since it was rolled up; then checks all of it.",
 )
@@ -23,7 +19,6 @@ usage = dg.define_asset_job(
 report = dg.define_asset_job(
     "usage_report",
     selection=dg.AssetSelection.assets("usage_report"),
-    partitions_def=usage_weeks,
     executor_def=dg.in_process_executor,
     description="Writes the report of a week.",
 )
