@@ -28,6 +28,8 @@ _CROWDED = regex.compile(r"[\p{Arabic}\p{Hebrew}\p{Devanagari}\p{Thai}\p{Han}\p{
 _CROWDED_LEADING = 1.14
 _WIDOW = 0.3
 _LONE_WORD = 0.3
+_MANY = 90
+_ENDING = 3
 # How much raggedness it is worth to end a line where the voice pauses.
 _PAUSES = MappingProxyType(dict.fromkeys(".!?…。！？", 0.08) | dict.fromkeys(",;:—–，、；：،؛", 0.05))  # noqa: RUF001  # real punctuation
 MARK_SIDE = 0.1
@@ -220,6 +222,11 @@ def _arranged(units: Sequence[Unit], measure: float, *, even: bool) -> list[list
     count = len(units)
     if count < 2:  # nothing to choose
         return [list(units)]
+    if count > _MANY and not even:
+        # Lines of single characters come out even anyway; only how the paragraph ends is worth the search.
+        lines = _greedy(units, measure)
+        ending = [unit for line in lines[-_ENDING:] for unit in line]
+        return [*lines[:-_ENDING], *_arranged(ending, measure, even=False)] if len(ending) < count else lines
     extents = [(unit.width, unit.space) for unit in units]
     limit = measure + 1e-6
     senses = [0.0, *(_PAUSES.get(unit.text[-1:], 0.0) for unit in units)]

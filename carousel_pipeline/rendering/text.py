@@ -173,7 +173,10 @@ _PARTICLE = regex.compile(r"(?<=\p{L}) (?=(?:бы|ли|же|б|ж)(?!\p{L}))", r
 _DASH = regex.compile(r" (?=[—–] )")
 _NUMBER_AND_UNIT = regex.compile(r"(?<=\d) (?=\d{3}(?!\d)|%|°|[₽$€£₴₸]|\p{L}{1,8}(?!\p{L}))")
 _SIGN_AND_NUMBER = regex.compile(r"(?<=[№§$€£]) (?=\d)")
-_PICTOGRAM = r"(?:\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3|\p{Extended_Pictographic}[\p{M}\p{Emoji_Modifier}\p{Extended_Pictographic}\u200d]*)"
+_PICTOGRAM = (
+    r"(?:\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3"
+    r"|\p{Extended_Pictographic}[\p{M}\p{Emoji_Modifier}\p{Extended_Pictographic}\u200d]*)"
+)
 # A sign that ends a sentence or opens a paragraph never stands on a line of its own.
 _SIGN_AT_END = regex.compile(rf"(?<=\S) (?={_PICTOGRAM}+(?:[\s.,!?…]|$))")
 _SIGN_AT_START = regex.compile(rf"^{_PICTOGRAM} (?=\S)")
