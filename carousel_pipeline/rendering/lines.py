@@ -241,14 +241,14 @@ def _arranged(units: Sequence[Unit], measure: float, *, even: bool) -> list[list
                 width += extents[start][0] + extents[start][1]
                 if width > limit:
                     break
-            lines, ragged, _ = best[start]
+            so_far, ragged, _ = best[start]
             slack = 1 - width / measure if even or not last else max(0.0, _WIDOW - width / measure)
             cost = ragged + slack * slack
             if not last:
                 cost -= senses[end]
             if last and start == end - 1 and width < measure * _WIDOW:
                 cost += _LONE_WORD
-            found = min(found, (lines + 1, cost, start))
+            found = min(found, (so_far + 1, cost, start))
         best.append(found)
     broken: list[list[Unit]] = []
     end = count
