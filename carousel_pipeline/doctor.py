@@ -3,6 +3,7 @@
 It repairs nothing and changes nothing: no migration is applied, no database made; one small object is stored and removed.
 """
 
+import asyncio
 import importlib.util
 import json
 import uuid
@@ -15,10 +16,15 @@ import psycopg
 from rich.console import Console
 
 from carousel_pipeline.artifacts import open_store
+from carousel_pipeline.copywriting.choose import choose_writer
+from carousel_pipeline.copywriting.claude import ClaudeWriter
 from carousel_pipeline.database import connect, query
 from carousel_pipeline.errors import CarouselError, ConfigurationError
+from carousel_pipeline.imagery.choose import choose_painter
+from carousel_pipeline.imagery.gemini import GeminiPainter
 from carousel_pipeline.local.stack import Running, find_running
 from carousel_pipeline.paths import resource
+from carousel_pipeline.providers.usage import LIST_PRICES
 from carousel_pipeline.rendering import load_styles
 from carousel_pipeline.settings import Settings, get_settings
 
@@ -72,7 +78,7 @@ def examine() -> list[Finding]:
         Finding("settings", "ok", f"complete; CAROUSEL_HOME is {settings.carousel_home}"),
         _database(settings, running),
         _telegram(settings),
-        *_providers(settings),
+        *_providers(settings, running),
         _examined("fonts", _fonts),
         _examined("storage", lambda: _storage(settings)),
         _stack(running),
@@ -121,17 +127,49 @@ def _telegram(settings: Settings) -> Finding:
     return Finding("telegram", "ok", f"a bot token for {settings.telegram_api_url or 'api.telegram.org'}")
 
 
-def _providers(settings: Settings) -> list[Finding]:
-    stand_ins = {
-        "ANTHROPIC_API_KEY": ("writer", "rules cut the text into slides"),
-        "GEMINI_API_KEY": ("painter", "patterns"),
+def _providers(settings: Settings, running: Running | None) -> list[Finding]:
+    writer, painter = choose_writer(settings), choose_painter(settings)
+    closed = _closed(settings, running)
+    found = []
+    if isinstance(writer, ClaudeWriter):
+        found.append(_provider("writer", writer, closed.get("anthropic"), "ANTHROPIC", settings.anthropic_price))
+    else:
+        words = "DEMO, rules cut the text into slides: set ANTHROPIC_API_KEY for the real model"
+        found.append(Finding("writer", "demo", words))
+    if isinstance(painter, GeminiPainter):
+        found.append(_provider("painter", painter, closed.get("gemini"), "GEMINI", settings.gemini_price))
+    else:
+        found.append(Finding("painter", "demo", "DEMO, patterns: set GEMINI_API_KEY for the real model"))
+    return found
+
+
+def _provider(
+    name: str, provider: ClaudeWriter | GeminiPainter, closed: str | None, setting: str, price: str | None
+) -> Finding:
+    """Ask the provider's server whether key and model are good; a call that costs nothing."""
+    try:
+        words = asyncio.run(provider.examine())
+    except CarouselError as error:
+        return Finding(name, "broken", f"{error}; see {setting}_API_KEY, {setting}_BASE_URL and the model's setting")
+    if price is None and provider.name not in LIST_PRICES:
+        words += f"; a guess, the dearest listed: set {setting}_PRICE"
+    return Finding(name, "broken", f"{words}; {closed}") if closed else Finding(name, "ok", words)
+
+
+def _closed(settings: Settings, running: Running | None) -> dict[str, str]:
+    """Return why nobody calls a provider right now, for those whose breaker is open; nothing where no database says so."""
+    url = settings.database_url.get_secret_value() if settings.database_url else running and running.database_url
+    if not url:
+        return {}
+    try:
+        with connect(url, "led_ops") as connection:
+            rows = connection.execute(query("attempts.closed_providers")).fetchall()
+    except psycopg.Error:
+        return {}
+    return {
+        row["provider"]: f"nobody calls it until {row['opened_until']:%H:%M %Z} because of {row['reason']}"
+        for row in rows
     }
-    return [
-        Finding(name, "demo", f"DEMO, {stand_in}: set {key} for the real model")
-        if key in settings.demo_providers
-        else Finding(name, "ok", f"{key} is set")
-        for key, (name, stand_in) in stand_ins.items()
-    ]
 
 
 def _fonts() -> str:

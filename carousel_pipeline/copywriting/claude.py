@@ -32,12 +32,12 @@ from carousel_pipeline.providers import (
     CallFailedError,
     CallLog,
     Failure,
-    Record,
     Usage,
     decide,
     error_of,
     recorded,
 )
+from carousel_pipeline.providers.failures import MOST_TRIES
 from carousel_pipeline.providers.usage import Price, price_of_model, used
 from carousel_pipeline.requests import Deck
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from anthropic.types import Message, MessageParam
 
 _TIMEOUT_S = 90.0
+_EXAMINED_S = 15.0
 _TOKENS = 6_000
 
 
@@ -114,6 +115,24 @@ class ClaudeWriter:
             raise error_of(failure, verdict) from None
         return Written(deck=deck, usage=spent.model_copy(update={"duration_s": time.perf_counter() - started}))
 
+    async def examine(self) -> str:
+        """Ask whether the key and the model id are good, which costs nothing; return what stands behind in words.
+
+        Raises:
+            CarouselError: they are not, or nobody answers.
+        """
+        import anthropic  # noqa: PLC0415 - as in write
+
+        try:
+            async with anthropic.AsyncAnthropic(
+                api_key=self._key.get_secret_value(), base_url=self._base_url, timeout=_EXAMINED_S, max_retries=0
+            ) as client:
+                await client.models.retrieve(self.name)
+        except (anthropic.APIError, ValueError) as error:
+            failure = _failed(self.name, error)
+            raise error_of(failure, decide(failure, MOST_TRIES)) from None
+        return f"{self.name} at {self._price}"
+
 
 class _Order:
     """One deck's conversation with the model: an answer and at most one more."""
@@ -158,7 +177,7 @@ class _Order:
 
     async def _ask(self, tokens: int, *, tries: int) -> _Draft:
         with recorded(self._log, Call(self._log.step, "anthropic", self._model)) as record:
-            answer = await self._send(tokens, record)
+            answer = await self._send(tokens)
             usage = _usage(self._model, self._price, answer)
             record.usage, record.request_id = usage, answer._request_id  # noqa: SLF001 - the SDK's documented name for it
             self._spent = self._spent.plus(usage)
@@ -176,7 +195,7 @@ class _Order:
             record.outcome = "repaired" if tries else "ok"
         return _Draft(deck, text)
 
-    async def _send(self, tokens: int, record: Record) -> Message:
+    async def _send(self, tokens: int) -> Message:
         import anthropic  # noqa: PLC0415 - as in write
 
         try:
@@ -187,15 +206,8 @@ class _Order:
                 messages=self._messages,
                 output_config={"effort": "low", "format": {"type": "json_schema", "schema": schema()}},
             )
-        except anthropic.APIStatusError as error:
-            record.request_id = error.request_id
-            code = error.error_code or error.type
-            wait = _seconds(error.response.headers.get("retry-after"))
-            failure = Failure("anthropic", self._model, "http", error.status_code, code, wait, error.request_id)
-            raise CallFailedError(failure) from None
         except (anthropic.APIError, ValueError) as error:
-            # A timeout, a reset, or bytes that are no JSON, which the SDK lets through as they are.
-            raise CallFailedError(self._failure("no_answer", type(error).__name__)) from None
+            raise CallFailedError(_failed(self._model, error)) from None
 
     def _failure(self, kind: Any, code: str | None) -> Failure:
         return Failure("anthropic", self._model, kind, code=code)
@@ -208,6 +220,17 @@ class _UnusableError(CallFailedError):
         super().__init__(failure)
         self.text = text
         self.complaint = complaint
+
+
+def _failed(model: str, error: Exception) -> Failure:
+    """Return what the SDK raised as a failure: a status, a timeout, a reset, or bytes that are no JSON, which it lets through."""
+    import anthropic  # noqa: PLC0415 - as in write
+
+    if not isinstance(error, anthropic.APIStatusError):
+        return Failure("anthropic", model, "no_answer", code=type(error).__name__)
+    wait = _seconds(error.response.headers.get("retry-after"))
+    code = error.error_code or error.type
+    return Failure("anthropic", model, "http", error.status_code, code, wait, error.request_id)
 
 
 def _usage(model: str, price: Price, answer: Message) -> Usage:

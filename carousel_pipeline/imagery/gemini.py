@@ -10,19 +10,34 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from carousel_pipeline.imagery.interface import Judge, Picture, PictureBrief, Wish, accept
 from carousel_pipeline.imagery.normalise import PictureError, normalise, size_of
-from carousel_pipeline.providers import UNRECORDED, Call, CallFailedError, CallLog, Failure, Record, Usage, recorded
+from carousel_pipeline.providers import (
+    UNRECORDED,
+    Call,
+    CallFailedError,
+    CallLog,
+    Failure,
+    Usage,
+    decide,
+    error_of,
+    recorded,
+)
+from carousel_pipeline.providers.failures import MOST_TRIES
 from carousel_pipeline.providers.usage import price_of_model, used
 
 if TYPE_CHECKING:
+    from google.genai.client import AsyncClient
     from google.genai.types import GenerateContentResponse
 
 _TIMEOUT_MS = 90_000
+_EXAMINED_MS = 15_000
 _RATIOS = ("1:1", "4:5", "5:4", "3:4", "4:3", "2:3", "3:2", "9:16", "16:9", "21:9")
 _RULES = (
     "No letters, words, numbers, logos or watermarks. Leave calm space where text can stand. Fill the frame, no border."
@@ -79,7 +94,7 @@ class GeminiPainter:
         """
         started = time.perf_counter()
         with recorded(log, Call("picture", "gemini", self.name, brief.position)) as record:
-            answer = await self._ask(_prompt(brief, wish), brief, reference, record)
+            answer = await self._ask(_prompt(brief, wish), brief, reference)
             record.usage = usage = self._used(answer)
             record.request_id = answer.response_id
             if (data := _picture_in(answer)) is None:
@@ -94,35 +109,55 @@ class GeminiPainter:
             record.usage = usage
         return Picture(jpeg, brief.width, brief.height, self.name, stand_in=False, usage=usage)
 
-    async def _ask(
-        self, prompt: str, brief: PictureBrief, reference: Picture | None, record: Record
-    ) -> GenerateContentResponse:
-        import aiohttp  # noqa: PLC0415 - as below
-        import httpx2  # noqa: PLC0415 - as below
-        from google import genai  # noqa: PLC0415 - seconds of imports that only a run should pay
-        from google.genai import errors, types  # noqa: PLC0415 - as above
+    async def examine(self) -> str:
+        """Ask whether the key and the model id are good, which costs nothing; return what stands behind in words.
+
+        Raises:
+            CarouselError: they are not, or nobody answers.
+        """
+        try:
+            async with self._client(_EXAMINED_MS) as client:
+                await client.models.get(model=self.name)
+        except CallFailedError as error:
+            raise error_of(error.failure, decide(error.failure, MOST_TRIES)) from None
+        return f"{self.name} at {self._price}"
+
+    async def _ask(self, prompt: str, brief: PictureBrief, reference: Picture | None) -> GenerateContentResponse:
+        from google.genai import types  # noqa: PLC0415 - seconds of imports that only a run should pay
 
         contents: list[Any] = [prompt]
         if reference is not None:
             contents.insert(0, types.Part.from_bytes(data=reference.data, mime_type="image/jpeg"))
-        options = types.HttpOptions(
-            base_url=self._base_url,
-            api_version=self._api_version,
-            timeout=_TIMEOUT_MS,
-            retry_options=types.HttpRetryOptions(attempts=1),
-        )
         config = types.GenerateContentConfig(
             response_modalities=["IMAGE"],
             image_config=types.ImageConfig(aspect_ratio=_ratio(brief.width, brief.height), image_size="1K"),
         )
+        async with self._client(_TIMEOUT_MS) as client:
+            return await client.models.generate_content(model=self.name, contents=contents, config=config)
+
+    @asynccontextmanager
+    async def _client(self, timeout_ms: int) -> AsyncIterator[AsyncClient]:
+        """Open a client for one call; whatever fails in it is raised as `CallFailedError`."""
+        import aiohttp  # noqa: PLC0415 - as in _ask
+        import httpx2  # noqa: PLC0415 - as in _ask
+        from google import genai  # noqa: PLC0415 - as in _ask
+        from google.genai import errors, types  # noqa: PLC0415 - as in _ask
+
+        options = types.HttpOptions(
+            base_url=self._base_url,
+            api_version=self._api_version,
+            timeout=timeout_ms,
+            retry_options=types.HttpRetryOptions(attempts=1),
+        )
         client = genai.Client(api_key=self._key.get_secret_value(), http_options=options)
         try:
-            async with client.aio as model:
-                return await model.models.generate_content(model=self.name, contents=contents, config=config)
+            async with client.aio as opened:
+                yield opened
         except errors.APIError as error:
-            record.request_id = _request_id(error)
-            failure = Failure("gemini", self.name, "http", error.code, _cause(error), _asked_wait(error))
-            raise CallFailedError(failure) from None
+            wait, request_id = _asked_wait(error), _request_id(error)
+            raise CallFailedError(
+                Failure("gemini", self.name, "http", error.code, _cause(error), wait, request_id)
+            ) from None
         except (OSError, aiohttp.ClientError, httpx2.HTTPError, ValueError, errors.UnknownApiResponseError) as error:
             # Transport and parsing errors of four libraries leak from the SDK as they are; none of them is an answer.
             raise CallFailedError(self._failure("no_answer", type(error).__name__)) from None

@@ -21,6 +21,11 @@ class Price(BaseModel):
     text: float
     picture: float = 0.0
 
+    def __str__(self) -> str:
+        """Return the price in words."""
+        pictures = f", {self.picture:g} for pictures" if self.picture else ""
+        return f"${self.read:g} read, {self.text:g} written{pictures} a million tokens"
+
 
 # List prices of November 2026, from the vendors' documents and, for pictures, three pages that agree.
 LIST_PRICES: Mapping[str, Price] = MappingProxyType(

@@ -148,9 +148,9 @@ def dropped(request: web.Request, _body: dict[str, Any]) -> web.StreamResponse:
 
 
 def _unauthorised(request: web.Request) -> web.Response | None:
-    key = request.headers.get("Authorization", "").removeprefix("Bearer ") or request.headers.get("x-api-key")
-    if not key:
-        answer = {"type": "error", "error": {"type": "authentication_error", "message": "no key"}}
+    key = request.headers.get("Authorization", "").removeprefix("Bearer ") or request.headers.get("x-api-key", "")
+    if not key.startswith("sk-ant-"):
+        answer = {"type": "error", "error": {"type": "authentication_error", "message": "no such key"}}
         return web.json_response(answer, status=401)
     if request.headers.get("anthropic-version") != VERSION:
         answer = {"type": "error", "error": {"type": "invalid_request_error", "message": "anthropic-version"}}
