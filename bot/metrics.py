@@ -32,6 +32,7 @@ _FIGURES: Final = MappingProxyType(
         "second_lives_last_day": "Reruns on the house in the last 24 hours.",
         "invariant_violations": "Rows of ledger.invariant_violation at the last audit; anything but 0 is an alarm.",
         "audit_age_seconds": "Time since the last audit.",
+        "usage_check_failed": "1 while what the analyst reads is wrong, incomplete, sold at a loss or old, by check.",
         "database_connections": "Connections to the database server, whoever opened them.",
     }
 )

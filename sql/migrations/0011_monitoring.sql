@@ -69,6 +69,7 @@ language sql stable security definer set search_path = carousel, ledger, bot, pg
   union all (select 'invariant_violations', '{}'::jsonb, a.violations::float8 from carousel.audit a order by a.checked_at desc, a.id desc limit 1)
   union all select 'audit_age_seconds', '{}', extract(epoch from clock_timestamp() - max(a.checked_at))::float8
     from carousel.audit a having max(a.checked_at) is not null
+  union all select 'usage_check_failed', jsonb_build_object('check', h.name), (not h.passed)::int::float8 from usage.health h
   union all select 'database_connections', '{}', sum(d.numbackends)::float8 from pg_stat_database d
 $f$;
 
