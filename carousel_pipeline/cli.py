@@ -261,6 +261,46 @@ def ops_resolve(request_id: UUID, actor: str, reason: str, *, got: bool, as_json
     resolve(request_id, got=got, actor=actor, reason=reason, as_json=as_json)
 
 
+@ops.command("payments")
+@_JSON
+def ops_payments(*, as_json: bool) -> None:
+    """See the payments that wait for a human."""
+    from carousel_pipeline.ops import payments
+
+    payments(as_json=as_json)
+
+
+@ops.command("matched")
+@click.argument("source", type=click.Choice(["stars", "rub"]))
+@click.argument("charge")
+@click.argument("direction", type=click.Choice(["in", "out"]))
+@_ACTOR
+@_REASON
+@_JSON
+def ops_matched(source: str, charge: str, direction: str, actor: str, reason: str, *, as_json: bool) -> None:
+    """Close a payment that fits no order and was dealt with by hand."""
+    from carousel_pipeline.ops import matched
+
+    matched(source, charge, direction, actor=actor, reason=reason, as_json=as_json)
+
+
+@ops.command("promo-code")
+@click.argument("code")
+@click.option("--credits", "credits_", type=click.IntRange(1, 1000), required=True, help="What one use gives.")
+@click.option("--uses", type=click.IntRange(1, 1_000_000), required=True, help="How many people may use it.")
+@click.option("--days", type=click.IntRange(1, 3650), help="How long; default: until it is used up.")
+@_ACTOR
+@_REASON
+@_JSON
+def ops_promo_code(
+    code: str, credits_: int, uses: int, days: int | None, actor: str, reason: str, *, as_json: bool
+) -> None:
+    """Make a promo code."""
+    from carousel_pipeline.ops import promo_code
+
+    promo_code(code, credits_=credits_, uses=uses, days=days, actor=actor, reason=reason, as_json=as_json)
+
+
 @carousel.group()
 def usage() -> None:
     """What the product did, for those who look at figures."""

@@ -10,7 +10,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -21,7 +21,13 @@ from rich.table import Table
 
 from carousel_pipeline.database import Row, connect, query
 from carousel_pipeline.errors import ConfigurationError, PermanentError
-from carousel_pipeline.ledger.errors import IllegalTransitionError, NoSuchRequestError, NoSuchUserError
+from carousel_pipeline.ledger.errors import (
+    IllegalTransitionError,
+    NoSuchPaymentError,
+    NoSuchRequestError,
+    NoSuchUserError,
+    ledger_errors,
+)
 from carousel_pipeline.ledger.operators import Decision, Dossier, Funding, OperatorLedger
 from carousel_pipeline.local.stack import find_running
 from carousel_pipeline.settings import Settings, get_settings
@@ -145,6 +151,77 @@ def grant(tg_user_id: int, credits_: int, *, key: str | None, actor: str, reason
         _console().print(
             "nothing given: this very gift was given before; for another one say another --reason or --key"
         )
+
+
+def payments(*, as_json: bool = False) -> None:
+    """Print what waits for a human: payments that fit no order, refunds that Telegram does not take, unreadable reports.
+
+    Raises:
+        ConfigurationError: there is no database to ask.
+    """
+    with _ledger() as (connection, _):
+        [health] = _rows(connection, "payments.health")
+        unmatched = _rows(connection, "payments.unmatched")
+    if as_json:
+        _print_json({**health, "payments": unmatched})
+        return
+    console = _console()
+    console.print(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in health.items()))
+    _print_rows(console, "without an order", unmatched)
+
+
+def matched(
+    source: str, charge: str, direction: str, *, actor: str, reason: str, as_json: bool = False
+) -> None:
+    """Close a payment that fits no order: it was dealt with by hand.
+
+    Raises:
+        NoSuchPaymentError: there is none under this name.
+        DecisionError: the actor or the reason is too short.
+    """
+    decision = _decision(actor, reason)
+    what = {"source": source, "charge": charge, "direction": direction}
+    with _ledger() as (connection, _):
+        if not any(what.items() <= row.items() for row in _rows(connection, "payments.unmatched")):
+            raise NoSuchPaymentError("no open payment has this name: `carousel ops payments` lists them")
+        _rows(connection, "payments.ops_matched", **what, actor=decision.actor, reason=decision.reason)
+    if as_json:
+        _print_json({**what, "closed": True})
+    else:
+        _console().print("closed")
+
+
+def promo_code(
+    code: str, *, credits_: int, uses: int, days: int | None, actor: str, reason: str, as_json: bool = False
+) -> None:
+    """Make a promo code.
+
+    Args:
+        code: 3 to 32 letters, digits, _ and -; capitals do not matter.
+        credits_: what one use gives.
+        uses: how many people may use it, once each.
+        days: how long; None: until it is used up.
+        actor: who decides.
+        reason: why.
+        as_json: print one JSON object.
+
+    Raises:
+        DecisionError: there is such a code, or the actor or the reason is too short.
+        OutOfRangeError: the code has other characters.
+    """
+    decision = _decision(actor, reason)
+    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    what = {"code": code, "credits": credits_, "uses": uses, "expires": expires}
+    with _ledger() as (connection, _), ledger_errors():
+        [row] = _rows(
+            connection, "payments.ops_promo_code", **what, actor=decision.actor, reason=decision.reason
+        )
+    if not row["made"]:
+        raise DecisionError(f"there is a code {code.upper()} already; codes are never used twice")
+    if as_json:
+        _print_json(what)
+    else:
+        _console().print(f"{code.upper()}: {credits_} credits, {uses} uses")
 
 
 def _decision(actor: str, reason: str) -> Decision:
