@@ -351,8 +351,11 @@ def worker(concurrency: int) -> None:
 @carousel.command("code-server")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=4000, show_default=True)
-def code_server(host: str, port: int) -> None:
+@click.option(
+    "--finish", type=click.FloatRange(0), default=6.0, show_default=True, help="Seconds that runs get at the end."
+)
+def code_server(host: str, port: int, finish: float) -> None:
     """Run the Dagster code server whose runs start from a warm process."""
     from carousel_pipeline.run_workers.code_server import serve
 
-    serve(host, port)
+    serve(host, port, finish_s=finish)

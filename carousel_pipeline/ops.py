@@ -170,9 +170,7 @@ def payments(*, as_json: bool = False) -> None:
     _print_rows(console, "without an order", unmatched)
 
 
-def matched(
-    source: str, charge: str, direction: str, *, actor: str, reason: str, as_json: bool = False
-) -> None:
+def matched(source: str, charge: str, direction: str, *, actor: str, reason: str, as_json: bool = False) -> None:
     """Close a payment that fits no order: it was dealt with by hand.
 
     Raises:
@@ -213,9 +211,7 @@ def promo_code(
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
     what = {"code": code, "credits": credits_, "uses": uses, "expires": expires}
     with _ledger() as (connection, _), ledger_errors():
-        [row] = _rows(
-            connection, "payments.ops_promo_code", **what, actor=decision.actor, reason=decision.reason
-        )
+        [row] = _rows(connection, "payments.ops_promo_code", **what, actor=decision.actor, reason=decision.reason)
     if not row["made"]:
         raise DecisionError(f"there is a code {code.upper()} already; codes are never used twice")
     if as_json:
