@@ -221,12 +221,13 @@ def source_refusal(t: Texts, error: SourceError) -> Html:
     return t.pick("refusal", error.refusal.value)
 
 
-def balance(t: Texts, now: Balance, operations: list[Operation]) -> Screen:
-    """Return the balance and the last operations with the carousel they belong to."""
+def balance(t: Texts, now: Balance, operations: list[Operation], packs: list[Html]) -> Screen:
+    """Return the balance, the last operations with the carousel they belong to, and the last packs that were bought."""
     held = t.count("balance.held", now.held) if now.held else None
     rows = [_operation(t, operation) for operation in operations]
     last = _lines(t("balance.last"), *rows) if rows else None
-    text = _paragraphs(_lines(t.count("balance.available", now.available), held), last, t("balance.rule"))
+    bought = _lines(t("balance.packs"), *packs) if packs else None
+    text = _paragraphs(_lines(t.count("balance.available", now.available), held), last, bought, t("balance.rule"))
     return Screen(text, keyboards.menu(t))
 
 

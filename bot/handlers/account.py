@@ -10,6 +10,8 @@ from bot.callbacks import PickLanguage
 from bot.collector import Collector
 from bot.gallery import Gallery
 from bot.notices import Notices
+from bot.payments.desk import Desk
+from bot.payments.views import pack_row
 from bot.store import Store
 from bot.styles import Styles
 from bot.texts import LOCALES, Texts, texts
@@ -18,6 +20,7 @@ from bot.waiting import asked, forget
 _STYLE_LINK = "s_"
 _FRIEND_LINK = "r_"
 _OPERATIONS = 8
+_PACKS = 3
 
 
 def words_of(key: str) -> frozenset[str]:
@@ -76,11 +79,11 @@ async def ask_source(message: Message, t: Texts, state: FSMContext) -> None:
     await message.answer(screen.text, reply_markup=screen.keyboard)
 
 
-async def balance(message: Message, event_from_user: User, t: Texts, store: Store) -> None:
-    """Show the credits and where they went."""
-    screen = views.balance(
-        t, await store.balance(event_from_user.id), await store.statement(event_from_user.id, _OPERATIONS)
-    )
+async def balance(message: Message, event_from_user: User, t: Texts, store: Store, desk: Desk) -> None:
+    """Show the credits, where they went, and the packs they came from."""
+    tg = event_from_user.id
+    packs = [pack_row(t, pack) for pack in await desk.books.purchases(tg, _PACKS)]
+    screen = views.balance(t, await store.balance(tg), await store.statement(tg, _OPERATIONS), packs)
     await message.answer(screen.text, reply_markup=screen.keyboard)
 
 
