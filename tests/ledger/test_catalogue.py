@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 from carousel_pipeline.database import connect
 from carousel_pipeline.ledger.errors import LedgerError, ledger_errors
 
-OURS: Final = "('ledger', 'carousel', 'bot', 'migration', 'usage')"
+OURS: Final = "('ledger', 'carousel', 'bot', 'pay', 'migration', 'usage')"
 
 READS: Final = {
     "led_bot": {"wallet", "request", "delivery", "outbox", "rule"},
