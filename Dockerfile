@@ -25,8 +25,8 @@ LABEL org.opencontainers.image.title="carousel-pipeline" org.opencontainers.imag
 ENV PATH=/opt/carousel/bin:$PATH PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 # A new volume takes its owner from the folder that it covers.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin carousel \
- && install -d -o carousel -g carousel /var/lib/carousel/artifacts /var/lib/carousel/telegram \
-    /keys/admin /keys/bot /keys/pipeline /keys/dagster /keys/telegram /keys/ui
+ && install -d -o carousel -g carousel /var/lib/carousel/storage /var/lib/carousel/telegram \
+    /keys/admin /keys/bot /keys/pipeline /keys/dagster /keys/storage /keys/telegram /keys/ui
 COPY --from=build /opt/carousel /opt/carousel
 USER 10001:10001
 WORKDIR /tmp

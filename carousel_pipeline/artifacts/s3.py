@@ -42,7 +42,8 @@ _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 _WRONG_REGION: Final = frozenset(
     {"301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
-_MADE_ALREADY: Final = frozenset({"BucketAlreadyOwnedByYou"})
+# Some servers say the second of one's own bucket; whose it is shows when it is used.
+_MADE_ALREADY: Final = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 
 
 class S3Store:
@@ -89,6 +90,7 @@ class S3Store:
                 if _code(error) != "NoSuchBucket":
                     raise
                 self._create()
+                self.check()
 
     def _create(self) -> None:
         region = self._client.meta.region_name

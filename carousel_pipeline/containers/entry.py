@@ -2,6 +2,7 @@
 
 - DAGSTER_HOME is made anew at every start, as on one machine: with the shipped dagster.yaml, whose logs then need no bucket.
 - Without a bot token, the one of the local Telegram is used; with one, nobody can end up at the local Telegram.
+- Without ARTIFACTS_URL, the storage beside is used, with the key that was made for it.
 """
 
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 from carousel_pipeline.errors import ConfigurationError
 from carousel_pipeline.local.dagster_home import write_local_instance
 from carousel_pipeline.paths import resource
+
+LOCAL_ARTIFACTS = "s3://carousel/artifacts"
 
 
 def main() -> None:
@@ -42,7 +45,7 @@ def prepared(environment: dict[str, str]) -> dict[str, str]:
             overlay=Path(overlay) if overlay else None,
         )
         shutil.copyfile(resource("workspace.yaml"), folder / "workspace.yaml")
-    return environment | _local_telegram(environment)
+    return environment | _local_telegram(environment) | _local_storage(environment)
 
 
 def _local_telegram(environment: dict[str, str]) -> dict[str, str]:
@@ -57,6 +60,19 @@ def _local_telegram(environment: dict[str, str]) -> dict[str, str]:
     return {
         "TELEGRAM_BOT_TOKEN": Path(token_file).read_text(encoding="ascii"),
         "TELEGRAM_API_URL": environment["LOCAL_TELEGRAM_URL"],
+    }
+
+
+def _local_storage(environment: dict[str, str]) -> dict[str, str]:
+    key_file = environment.get("LOCAL_STORAGE_KEY_FILE")
+    if key_file is None or environment.get("ARTIFACTS_URL"):
+        return {}
+    return {
+        "ARTIFACTS_URL": LOCAL_ARTIFACTS,
+        "S3_ENDPOINT_URL": environment["LOCAL_STORAGE_URL"],
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "carousel",
+        "AWS_SECRET_ACCESS_KEY": Path(key_file).read_text(encoding="ascii"),
     }
 
 

@@ -1,9 +1,10 @@
-"""What docker-compose.yml asks its services: `python -m carousel_pipeline.containers.health grpc PORT | http URL | bot`.
+"""What docker-compose.yml asks its services: `python -m carousel_pipeline.containers.health grpc PORT | http URL | bot | worker`.
 
 Exit code 0 is healthy, 1 is not, with the reason on stderr. A question imports as little as it can: it is asked every few
 seconds, on machines that are busy.
 """
 
+import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ _LIMIT_S = 5.0
 
 def main(arguments: Sequence[str]) -> int:
     """Ask one question and return the exit code."""
-    questions: dict[str, Callable[..., str]] = {"grpc": _grpc, "http": _http, "bot": _bot}
+    questions: dict[str, Callable[..., str]] = {"grpc": _grpc, "http": _http, "bot": _bot, "worker": _worker}
     question, *details = arguments
     problem = questions[question](*details)
     sys.stderr.write(problem and f"{problem}\n")
@@ -50,6 +51,21 @@ def _bot() -> str:
     except psycopg.Error as error:
         return f"the database does not answer: {type(error).__name__}"
     return "" if row is not None and row["works"] else "the bot has asked the database nothing for a minute"
+
+
+def _worker() -> str:
+    """It answers through the broker: a host name is its address."""
+    from carousel_pipeline.run_workers.worker import answers  # noqa: PLC0415 - only workers have Celery to ask with
+    from carousel_pipeline.settings import get_settings  # noqa: PLC0415 - as above
+
+    url = get_settings().carousel_broker_url
+    if url is None:
+        return "CAROUSEL_BROKER_URL is not set"
+    host = socket.gethostname()
+    try:
+        return "" if answers(url.get_secret_value(), host) else f"the worker of {host} does not answer"
+    except OSError as error:
+        return f"the broker does not answer: {error}"
 
 
 if __name__ == "__main__":

@@ -35,13 +35,14 @@ def main() -> None:
 
 
 def write_keys(folder: Path) -> None:
-    """Write `<owner>/pgpass`, `admin/password`, `telegram/token`, `ui/password` and `ui/htpasswd` below `folder`."""
+    """Write each owner's `pgpass`, and `password`, `secret`, `token` or `htpasswd` where one is needed, below `folder`."""
     master = _master(folder / "admin" / "master")
     for owner, logins in LOGINS.items():
         lines = "".join(f"*:*:*:{login}:{_derive(master, login)}\n" for login in logins)
         _write(folder / owner / "pgpass", lines, _PRIVATE)
     _write(folder / "admin" / "password", _derive(master, "postgres"), _SHARED)
     number = 10**9 + int(_derive(master, "telegram id"), 16) % (9 * 10**9)
+    _write(folder / "storage" / "secret", _derive(master, "storage"), _PRIVATE)
     _write(folder / "telegram" / "token", f"{number}:{_derive(master, 'telegram')[:36]}", _PRIVATE)
     password = _derive(master, "ui")
     _write(folder / "ui" / "password", password + "\n", _PRIVATE)

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -36,9 +37,11 @@ _log = logging.getLogger("dagster.code_server")
 
 # A launch holds a worker until its run process answers, a sensor until its body returns.
 _WORKERS = 32
-# Docker kills ten seconds after it asks to stop: runs get most of that to finish, and the rest to say that they cannot.
-_FINISH_S = 6.0
+# Who stops a whole machine by Ctrl-C waits ten seconds at most: runs get most of that to finish, and the rest to say that they
+# cannot. Where a container is stopped they get as long as it allows.
+FINISH_S = 6.0
 _GIVE_UP_S = 3.0
+_LOOK_S = 0.1
 
 
 class WarmApiServer(DagsterApiServer):
@@ -46,8 +49,9 @@ class WarmApiServer(DagsterApiServer):
 
     stopping = False
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, finish_s: float = FINISH_S, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._finish_s = finish_s
         self.prepared = threading.Event()
 
     def use(self, run_processes: BaseContext) -> bool:
@@ -76,9 +80,9 @@ class WarmApiServer(DagsterApiServer):
             hurry: when set, nobody waits for the runs to finish.
         """
         self.stopping = True
-        _log.info("stopping; running runs have %.0f s to finish", _FINISH_S)
+        _log.info("stopping; running runs have %.0f s to finish", self._finish_s)
         self.ShutdownServer(dagster_api_pb2.Empty(), None)
-        hurry.wait(_FINISH_S)
+        self._await_runs(hurry)
         for run_id in self._running():
             _log.warning("run %s is told to stop", run_id)
             request = serialize_value(CancelExecutionRequest(run_id=run_id))
@@ -90,18 +94,24 @@ class WarmApiServer(DagsterApiServer):
             process, _ = self._executions[run_id]
             process.kill()
 
+    def _await_runs(self, hurry: threading.Event) -> None:
+        deadline = time.monotonic() + self._finish_s
+        while self._running() and time.monotonic() < deadline and not hurry.wait(_LOOK_S):
+            pass
+
     def _running(self) -> list[str]:
         reply = self.GetCurrentRuns(dagster_api_pb2.Empty(), None)
         return list(deserialize_value(reply.serialized_current_runs, GetCurrentRunsResult).current_runs)
 
 
-def serve(host: str, port: int, definitions: str = DEFINITIONS) -> None:
+def serve(host: str, port: int, definitions: str = DEFINITIONS, *, finish_s: float = FINISH_S) -> None:
     """Serve until SIGTERM or SIGINT; running runs get some seconds to finish, a second signal hurries them.
 
     Args:
         host: address to listen on; the protocol has no authentication, so never a public one.
         port: TCP port.
         definitions: module with the `Definitions` object.
+        finish_s: seconds that running runs get to finish.
     """
     configure_loggers(formatter="json" if get_settings().carousel_log_format == "json" else "colored")
     importlib.import_module(definitions)
@@ -110,6 +120,7 @@ def serve(host: str, port: int, definitions: str = DEFINITIONS) -> None:
     workers = FuturesAwareThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="grpc")
     servicer = WarmApiServer(
         server_termination_event=terminated,
+        finish_s=finish_s,
         logger=_log,
         server_threadpool_executor=workers,
         loadable_target_origin=LoadableTargetOrigin(executable_path=sys.executable, module_name=definitions),

@@ -35,7 +35,9 @@ class Dependency(Strict):
 class Service(Strict):
     image: str
     build: str | None = None
+    entrypoint: list[str] = []
     command: list[str]
+    scale: int = 1
     user: str | None = None
     profiles: list[str] = []
     restart: Literal["no", "unless-stopped"]
@@ -90,6 +92,12 @@ def example() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line[:1].isalpha())
 
 
+def started(compose: Compose, profiles: str) -> dict[str, Service]:
+    """The services that these COMPOSE_PROFILES start."""
+    asked = set(profiles.split(","))
+    return {name: one for name, one in compose.services.items() if not one.profiles or asked & set(one.profiles)}
+
+
 def named_variables() -> set[str]:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     return {match["name"] for match in _VARIABLE.finditer(text)}
@@ -116,5 +124,6 @@ def _filled(value: Any, variables: dict[str, str]) -> Any:
     if isinstance(value, list):
         return [_filled(item, variables) for item in value]
     if isinstance(value, str):
-        return _VARIABLE.sub(lambda match: variables.get(match["name"]) or match["default"] or "", value)
+        filled = _VARIABLE.sub(lambda match: variables.get(match["name"]) or match["default"] or "", value)
+        return filled.replace("$$", "$")
     return value

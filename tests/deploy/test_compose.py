@@ -34,7 +34,7 @@ def test_a_container_has_no_rights_and_nothing_to_write_but_its_own(name: str) -
 @every_service
 def test_an_image_is_one_exact_release(name: str) -> None:
     _, _, tag = SERVICES[name].image.rpartition(":")
-    assert re.match(r"\d+\.\d+", tag), SERVICES[name].image
+    assert re.match(r"v?\d+\.\d+\.?\d*", tag), SERVICES[name].image
 
 
 @pytest.mark.finding("m41")
@@ -48,8 +48,19 @@ def test_ports_are_for_this_machine_alone(name: str) -> None:
 def test_dagster_and_postgres_are_reached_through_the_password_alone() -> None:
     assert {name for name, service in SERVICES.items() if service.ports} == {"proxy", "local-telegram"}
     assert COMPOSE.networks["private"].internal
-    for name in ("postgres", "daemon", "webserver", "webserver-read-only", "migrate"):
+    assert COMPOSE.networks["runs"].internal
+    for name in ("postgres", "storage", "webserver-read-only"):
         assert SERVICES[name].networks == ["private"]
+    # Who hands runs to the workers, and the workers; whatever talks to strangers and is not one of them is kept away.
+    for name in ("daemon", "webserver"):
+        assert SERVICES[name].networks == ["private", "runs"]
+    assert SERVICES["redis"].networks == ["runs"]
+    assert {name for name, one in SERVICES.items() if "runs" in one.networks} == {
+        "daemon",
+        "webserver",
+        "redis",
+        "worker",
+    }
 
 
 @pytest.mark.finding("M18")
@@ -73,7 +84,7 @@ def test_every_lasting_service_says_whether_it_is_well(name: str) -> None:
 @pytest.mark.finding("m42")
 def test_services_wait_for_what_they_need_to_be_healthy() -> None:
     order = compose_file.in_order(SERVICES)
-    assert order[:2] == ["keys", "postgres"]
+    assert order.index("keys") < order.index("postgres") < order.index("migrate") < order.index("code-server")
     for service in SERVICES.values():
         for needed, dependency in service.depends_on.items():
             done = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
@@ -87,14 +98,29 @@ def test_runs_may_end_before_docker_kills() -> None:
     longest = yaml.safe_load(resource("dagster.yaml").read_text(encoding="utf-8"))["run_monitoring"][
         "max_runtime_seconds"
     ]
-    assert compose_file.seconds(SERVICES["code-server"].stop_grace_period) > longest
+    for name in ("code-server", "worker"):
+        assert compose_file.seconds(SERVICES[name].stop_grace_period) > longest
+    command = SERVICES["code-server"].command
+    assert float(command[command.index("--finish") + 1]) >= longest
+
+
+def test_a_cluster_has_several_workers_that_are_the_code_server_s_twins() -> None:
+    worker, code_server = SERVICES["worker"], SERVICES["code-server"]
+    assert worker.scale >= 2
+    assert worker.profiles == SERVICES["redis"].profiles == ["cluster"]
+    assert (worker.environment, worker.volumes) == (code_server.environment, code_server.volumes)
+    for name in ("code-server", "webserver", "webserver-read-only", "daemon", "worker", "migrate"):
+        assert "CAROUSEL_BROKER_URL" in SERVICES[name].environment
 
 
 @pytest.mark.finding("m40", "M20")
 def test_the_example_is_enough_and_every_setting_arrives() -> None:
     example = compose_file.example()
     assert set(example) == compose_file.named_variables() | {"COMPOSE_PROFILES"}
-    assert example["COMPOSE_PROFILES"].split(",") == SERVICES["local-telegram"].profiles
+    assert example["COMPOSE_PROFILES"].split(",") == [
+        *SERVICES["local-telegram"].profiles,
+        *SERVICES["storage"].profiles,
+    ]
     arriving = {name for service in SERVICES.values() for name in service.environment}
     assert {name.upper() for name in Settings.model_fields} <= arriving
 
@@ -112,13 +138,14 @@ def test_a_process_gets_the_keys_that_it_needs_and_the_providers_keys_go_to_two(
         name: sorted(volume.split(":")[0] for volume in service.volumes if volume.startswith("keys-"))
         for name, service in SERVICES.items()
     }
-    assert mounted.pop("keys") == sorted(f"keys-{owner}" for owner in (*LOGINS, "telegram", "ui"))
+    assert mounted.pop("keys") == sorted(f"keys-{owner}" for owner in (*LOGINS, "storage", "telegram", "ui"))
     assert [name for name, keys in mounted.items() if "keys-admin" in keys] == ["postgres", "migrate"]
-    assert mounted["bot"] == ["keys-bot", "keys-telegram"]
-    assert mounted["code-server"] == ["keys-pipeline", "keys-telegram"]
+    assert mounted["bot"] == ["keys-bot", "keys-storage", "keys-telegram"]
+    assert mounted["code-server"] == ["keys-pipeline", "keys-storage", "keys-telegram"]
     assert {name for name, service in SERVICES.items() if "ANTHROPIC_API_KEY" in service.environment} == {
         "bot",
         "code-server",
+        "worker",
     }
     for name, service in SERVICES.items():
         keys = [volume for volume in service.volumes if volume.startswith("keys-")]

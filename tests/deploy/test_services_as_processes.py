@@ -3,6 +3,7 @@ it is, its order, its health check. What a container engine adds (isolation, add
 """
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from typing import IO, Any
 
 import psycopg
 import pytest
+from moto.server import ThreadedMotoServer
 from psycopg import sql
 
 from carousel_pipeline.containers.databases import prepare, read_passwords
@@ -33,7 +35,7 @@ ENTRY = ("python", "-m", "carousel_pipeline.containers.entry")
 # The image's own environment, as the Dockerfile sets it.
 IMAGE = {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 HEALTHY_S = 120.0
-PORTS = ("3000", "3001", "4000", "5432", "8082")
+PORTS = ("3000", "3001", "4000", "5432", "7070", "8082")
 
 
 class Machine:
@@ -46,14 +48,15 @@ class Machine:
         # The gate in front of the local Telegram needs an engine's networks: callers go where it leads.
         self.ports["8081"] = self.ports["8082"]
         self.disk = tempfile.TemporaryDirectory(prefix="carousel-pg-", dir=memory, ignore_cleanup_errors=True)
+        self.storage = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         self.postgres = EmbeddedPostgres(Path(self.disk.name), durable=False)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.logs: list[IO[bytes]] = []
 
     def here(self, service: str, text: str) -> str:
-        text = re.sub(r"(@|//)(?:postgres|webserver|local-telegram):", r"\g<1>127.0.0.1:", text)
+        text = re.sub(r"(@|//)(?:postgres|storage|webserver|local-telegram):", r"\g<1>127.0.0.1:", text)
         text = re.sub(r"^0\.0\.0\.0$", "127.0.0.1", text)
-        text = re.sub(r"\b(?:3000|3001|4000|5432|8081|8082)\b", lambda port: self.ports[port[0]], text)
+        text = re.sub(r"\b(?:3000|3001|4000|5432|7070|8081|8082)\b", lambda port: self.ports[port[0]], text)
         text = re.sub(r"^(file://)?(?=/keys|/var/lib)", rf"\g<1>{self.folder}", text)
         return text.replace("/run/dagster", str(self.folder / "run" / service)).replace(
             "/tmp/carousel",  # noqa: S108 - the container's
@@ -105,6 +108,12 @@ class Machine:
         with psycopg.connect(url, autocommit=True) as server:
             server.execute(sql.SQL("create role postgres superuser login password {}").format(sql.Literal(password)))
 
+    def serve_storage(self) -> None:
+        """Start a server that speaks S3 in the place of the one of the image."""
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.storage.start()
+        self.ports["7070"] = str(self.storage.get_host_and_port()[1])
+
     def said(self, service: str) -> str:
         return (self.folder / f"{service}.log").read_text()[-3000:]
 
@@ -114,6 +123,8 @@ class Machine:
         for process in self.running.values():
             process.wait(60)
         self.postgres.stop()
+        if self.storage._thread is not None:
+            self.storage.stop()
         self.disk.cleanup()
         for log in self.logs:
             log.close()
@@ -123,14 +134,16 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory, memory: str | None) -> Iterator[Machine]:
     """Everything that runs our image, started in the order of the file and healthy."""
     machine = Machine(tmp_path_factory.mktemp("compose"), memory)
-    services = machine.compose.services
+    services = compose_file.started(machine.compose, compose_file.example()["COMPOSE_PROFILES"])
     try:
         for service in compose_file.in_order(services):
             for needed, dependency in services[service].depends_on.items():
-                if services[needed].image == OURS:
+                if needed in services and services[needed].image == OURS:
                     machine.await_condition(needed, dependency.condition)
             if service == "postgres":
                 machine.serve_postgres()
+            elif service == "storage":
+                machine.serve_storage()
             elif services[service].image == OURS:
                 machine.start(service)
         lasting = [name for name, service in services.items() if service.image == OURS and service.healthcheck]
@@ -163,6 +176,10 @@ async def test_every_service_gets_healthy_in_order_and_together_they_make_an_alb
         await chat.press(*await chat.wait_for("an outline", offer, 60))
         album = await chat.wait_for("an album", lambda said: [one for one in said if "photo" in one] or None, 60)
         assert album
+    from moto.s3.models import s3_backends
+
+    bucket = s3_backends["123456789012"]["aws"].buckets["carousel"]
+    assert [key for key in bucket.keys if key.startswith("artifacts/objects/")]
 
 
 @pytest.mark.parametrize(
@@ -216,6 +233,7 @@ def test_no_password_is_in_an_environment_or_a_log(machine: Machine) -> None:
     keys = machine.folder / "keys"
     words = {line.rsplit(":", 1)[1] for line in (keys / "admin" / "pgpass").read_text().splitlines()}
     words |= {(keys / "ui" / "password").read_text().strip(), (keys / "telegram" / "token").read_text()}
+    words.add((keys / "storage" / "secret").read_text())
     places = [json.dumps(machine.environment(service)) for service in machine.compose.services]
     places += [log.read_text() for log in machine.folder.glob("*.log")]
     assert not [word[:4] for word in words for place in places if word in place]
