@@ -61,23 +61,22 @@ def draw(
     known = records.artifacts(request.id, "slide")
     base = records.artifacts(request.change.base, "slide") if request.change.base else {}
     taken = {row.recipe: row for rows in (base, known) for row in rows.values()}
-    missing = []
-    for slide, picture in zip(layout.slides, images.items, strict=True):
-        row = taken.get(recipes[slide.position])
-        if row is None:
-            missing.append((slide, picture))
-        else:
-            records.keep_artifact(request.id, row.model_copy(update={"position": slide.position}))
+    pairs = list(zip(layout.slides, images.items, strict=True))
+    found = {slide.position: taken.get(recipes[slide.position]) for slide, _ in pairs}
+    rows = [row.model_copy(update={"position": place}) for place, row in found.items() if row is not None]
+    records.keep_artifacts(request.id, rows)
+    missing = [(slide, picture) for slide, picture in pairs if found[slide.position] is None]
 
     def render(work: tuple[SlideLayout, StoredPicture]) -> RenderedSlide:
         return render_slide(work[0], store.get(work[1].key), logo)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         drawn = list(threads.map(render, missing))
-    for done in drawn:
-        key = content_key(done.jpeg, "jpg")
+    keys = [content_key(done.jpeg, "jpg") for done in drawn]
+    for key, done in zip(keys, drawn, strict=True):
         store.put(key, done.jpeg, content_type="image/jpeg")
-        records.keep_artifact(request.id, _row(done, key, recipes[done.position]))
+    kept = [_row(done, key, recipes[done.position]) for key, done in zip(keys, drawn, strict=True)]
+    records.keep_artifacts(request.id, kept)
     return {done.position: done.jpeg for done in drawn}
 
 

@@ -204,8 +204,7 @@ def _take_over(
     places = {slide: before for slide, before in wanted.items() if before is not None}
     if missing := sorted(before for before in places.values() if before not in base):
         raise PermanentError(f"pictures {missing} of request {request.change.base} are not stored any more")
-    for slide, before in places.items():
-        records.keep_artifact(request.id, _in_place(base[before], slide))
+    records.keep_artifacts(request.id, [_in_place(base[before], slide) for slide, before in places.items()])
     return set(places)
 
 

@@ -3,6 +3,7 @@
 A partition key may have been typed by hand in the Dagster UI, so whatever is read here is parsed before anything is spent (M22).
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -132,10 +133,13 @@ class RequestRecords:
 
     def keep_artifact(self, request_id: UUID, row: ArtifactRow) -> None:
         """Record an object that is already in storage, so that no later run buys or draws it again."""
-        self._connection.execute(
-            query("requests.keep_artifact"),
-            {"id": request_id, **row.model_dump(exclude={"meta"}), "meta": Jsonb(row.meta)},
-        )
+        self.keep_artifacts(request_id, [row])
+
+    def keep_artifacts(self, request_id: UUID, rows: Sequence[ArtifactRow]) -> None:
+        """Record several, in one round trip."""
+        values = [{"id": request_id, **row.model_dump(exclude={"meta"}), "meta": Jsonb(row.meta)} for row in rows]
+        with self._connection.cursor() as cursor:
+            cursor.executemany(query("requests.keep_artifact"), values)
 
     def album(self, request_id: UUID) -> list[AlbumItem]:
         """Return the album, in order; empty while it is not known to have arrived."""
