@@ -102,8 +102,8 @@ def test_the_refusals_are_real_for_a_login_of_the_analyst(own_past_url: str) -> 
         with connect(url, "led_analyst") as analyst:
             assert analyst.execute(b"select sum(requests) as n from usage.daily").fetchone() == {"n": 2500}
             for statement in (
-                b"select tg_user_id from ledger.app_user", b"select source from carousel.request", b"select * from ledger.transfer",
-                b"select note from ledger.request_event", b"select error from ledger.delivery",
+                b"select tg_user_id from ledger.app_user", b"select source from carousel.request",
+                b"select * from ledger.transfer", b"select note from ledger.request_event", b"select error from ledger.delivery",
                 b"select * from usage.source_request", b"select * from bot.person", b"select * from ledger.inbox",
                 b"select * from pay.purchase", b"delete from usage.daily", b"update usage.price set usd_per_credit = 9",
                 b"select usage.mark_stale()", b"create table usage.mine ()",
