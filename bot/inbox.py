@@ -79,7 +79,7 @@ class Inbox:
         self._served: set[int] = set()
         self._again: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def accept(self, updates: Iterable[RawUpdate]) -> None:
         """Store what is wanted, then start handling it.
@@ -132,7 +132,7 @@ class Inbox:
 
     async def drain(self) -> None:
         """Finish the updates that are being handled; those behind them stay stored, for the next process."""
-        self._stopping = True
+        self._stopping.set()
         await self.idle()
 
     def _start(self, work: Awaitable[None], name: str) -> None:
@@ -152,10 +152,11 @@ class Inbox:
 
     async def _serve(self, lane: int, *, patient: bool) -> None:
         try:
-            await asyncio.sleep(self._ready_in(lane))
+            if (wait := self._ready_in(lane)) > 0:
+                await self._rest(wait)
             async with self._free, self._locks.hold(f"lane:{self._bot_id}:{lane}", patient=patient) as held:
                 # Not all at once: whoever sends a lot stands in line again like everybody.
-                if held and not self._stopping and await self._serve_some(lane):
+                if held and not self._stopping.is_set() and await self._serve_some(lane):
                     self._again.add(lane)
         except (psycopg.OperationalError, PoolTimeout) as error:
             _log.warning("lane %s waits: %s", lane, type(error).__name__)
@@ -163,8 +164,13 @@ class Inbox:
             self._served.discard(lane)
         if lane in self._again:
             self._again.discard(lane)
-            if not self._stopping:
+            if not self._stopping.is_set():
                 self._wake(lane, patient=True)
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _serve_some(self, lane: int) -> bool:
         done: int | None = None
@@ -173,7 +179,7 @@ class Inbox:
             if taken is None or not await self._serve_one(taken.body, banned=taken.banned):
                 return False
             done = taken.body["update_id"]
-            if self._stopping or self._ready_in(lane) > 0:
+            if self._stopping.is_set() or self._ready_in(lane) > 0:
                 break
         if done is not None:
             await self._store.inbox_done(self._bot_id, [done])

@@ -133,9 +133,9 @@ async def test_unknown_outcomes_of_telegram(app: SimpleNamespace) -> None:
     request, outline = await app.stage.outlined(person)
     for kind in ("html", "drop"):
         await app.stage.fault(method="editMessageReplyMarkup", kind=kind, times=1)
-        await person.presses(outline, "Style")
-        styles = await person.sees(lambda message: "'s:" in str(message.get("reply_markup")))
-        await person.presses(styles, "Back")
+        await person.presses(outline, "Size")
+        sizes = await person.sees(lambda message: "'z:" in str(message.get("reply_markup")))
+        await person.presses(sizes, "Back")
         outline = await person.sees(lambda message: "'r:make" in str(message.get("reply_markup")))
     await person.blocks()
     app.pipeline.sql("select carousel.confirm(%(tg)s, %(id)s, 4)", "led_bot", tg=person.chat, id=request)
