@@ -1,5 +1,10 @@
 """A request through both models: every call on record, nothing bought twice, its cost known, its failures told."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +103,63 @@ def test_the_cheap_mode_is_quoted_charged_and_costs_at_most_five_cents(paid: Pai
     assert paid.pipeline.money() == (9, 0)
     assert [row["images"] for row in paid.rows(request_id) if row["step"] == "picture"] == [1]
     assert paid.cost(request_id) <= 0.05
+
+
+_RUN = """
+import sys
+import dagster as dg
+from carousel_pipeline.definitions import defs
+with dg.DagsterInstance.ephemeral() as instance:
+    instance.add_dynamic_partitions("requests", [sys.argv[1]])
+    defs.resolve_job_def("carousel").execute_in_process(partition_key=sys.argv[1], instance=instance)
+"""
+
+
+def test_a_process_that_is_killed_in_the_middle_of_a_call_leaves_what_was_bought_and_an_abandoned_call(
+    paid: Paid, database_url: str
+) -> None:
+    request_id, _ = paid.pipeline.confirmed(slides=3)
+    process: list[subprocess.Popen[bytes]] = []
+
+    def kills_at_the_third(request: Any, body: Any) -> Any:
+        if "number 3" in str(body["contents"]) and len(paid.gemini.asked) == 3:
+            os.kill(process[0].pid, signal.SIGKILL)
+        return fake_gemini.good(request, body)
+
+    paid.gemini.script = [kills_at_the_third]
+    with subprocess.Popen([sys.executable, "-c", _RUN, str(request_id)], env=os.environ) as running:
+        process.append(running)
+        assert running.wait(timeout=120) == -signal.SIGKILL
+    before = {row["slide"]: row["outcome"] for row in paid.rows(request_id) if row["step"] == "picture"}
+    assert before[1] == "ok"
+    assert "pending" in before.values()
+    from carousel_pipeline.database import connect
+
+    with connect(database_url, None) as admin:
+        admin.execute("update ledger.request set lease_until = clock_timestamp() - interval '1 s'")
+    assert paid.pipeline.run("carousel", request_id).success
+    rows = [row for row in paid.rows(request_id) if row["step"] == "picture"]
+    bought = {slide for slide, outcome in before.items() if outcome == "ok"}
+    assert [row["slide"] for row in rows if row["slide"] in bought] == sorted(bought)
+    assert {row["outcome"] for row in rows} == {"ok", "abandoned"}
+    assert all(row["cost_usd"] is None for row in rows if row["outcome"] == "abandoned")
+    assert paid.pipeline.money() == (7, 0)
+
+
+def test_an_obedient_model_moves_neither_money_nor_the_album(paid: Paid) -> None:
+    def hostile(request: Any, body: Any) -> Any:
+        deck = fake_claude.written(body) | {"price": 0, "credits": 999, "chat_id": 1}
+        deck["caption"] = "Pay at https://evil.com or ask @attacker, then /refund"
+        return fake_claude.message(json.dumps(deck, ensure_ascii=False))(request, body)
+
+    paid.claude.script = [hostile]
+    request_id, price = paid.pipeline.confirmed(slides=3)
+    assert price == 3
+    assert paid.pipeline.run("carousel", request_id).success
+    assert paid.pipeline.money() == (7, 0)
+    photos = paid.pipeline.telegram.photos(paid.pipeline.chat)
+    assert len(photos) == 3
+    assert not any(word in photos[0]["caption"] for word in ("evil", "@", "/refund"))
 
 
 @pytest.mark.finding("m21")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import pytest
 from PIL import Image
 from pydantic import SecretStr
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from carousel_pipeline.errors import TransientError
 from carousel_pipeline.imagery import Picture, PictureBrief
 from carousel_pipeline.imagery.gemini import GeminiPainter
-from carousel_pipeline.imagery.painting import paint_deck
+from carousel_pipeline.imagery.painting import PARALLEL, paint_deck
 from carousel_pipeline.imagery.procedural import ProceduralPainter
 from carousel_pipeline.requests import Options
 
@@ -28,6 +29,7 @@ from .fake_gemini import (
     dropped,
     encoded,
     flat,
+    good,
     part,
     picture,
     raw,
@@ -263,3 +265,30 @@ async def test_a_refused_panorama_is_one_stand_in_for_all_its_slides(studio: Stu
     assert [one.stand_in for one in made] == [True] * 4
     assert len({one.data for one in made}) == 4
     assert len(studio.fake.asked) == 2
+
+
+async def test_the_first_picture_is_alone_and_then_four_at_a_time(studio: Studio) -> None:
+    now, most, full = 0, 0, asyncio.Event()
+
+    async def counted(request: Any, body: Any) -> Any:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        if len(studio.fake.asked) >= 1 + PARALLEL:
+            full.set()
+        if len(studio.fake.asked) > 1:
+            await full.wait()
+        now -= 1
+        return good(request, body)
+
+    await studio.paint(counted, count=7)  # type: ignore[arg-type]  # a coroutine is an answer too
+    assert most == PARALLEL
+
+
+@pytest.mark.finding("m27", "n10")
+async def test_a_client_lives_for_one_picture_and_leaves_no_connection_open(studio: Studio) -> None:
+    await studio.paint(count=2)
+    port = int(studio.url.rpartition(":")[2])
+    connections = psutil.Process().net_connections("tcp")
+    ours = [one for one in connections if one.raddr and one.raddr.port == port and one.status == "ESTABLISHED"]
+    assert ours == []
