@@ -34,7 +34,8 @@ from carousel_pipeline.local.postgres import EmbeddedPostgres
 from carousel_pipeline.requests import Options
 from carousel_pipeline.settings import get_settings
 
-from . import checker, gate, hooks, light_dagster
+from ..remembered import DECK, remember  # noqa: TID252 - tests are no package
+from . import checker, gate, hooks
 from .plan import DATABASE_KINDS, TELEGRAM_KINDS, VARIANTS, Case, Plan
 from .world import PRICE, Place, Story, World
 
@@ -148,7 +149,7 @@ class Worker:
                 "credits": checker.START,
                 "id": story.request,
                 "options": Jsonb(Options().model_dump()),
-                "deck": Jsonb(light_dagster.DECK.model_dump(mode="json")),
+                "deck": Jsonb(DECK.model_dump(mode="json")),
                 "price": PRICE,
             },
         )
@@ -197,7 +198,7 @@ def _play(place: Place, case: Case, story: Story, plan: Plan, report: int) -> No
 @contextlib.contextmanager
 def places(count: int, folder: Path) -> Iterator[list[Place]]:
     """Start PostgreSQL, the gate, and a database and a Telegram for each worker; all gone at the end."""
-    light_dagster.prepare()
+    remember()
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(EmbeddedPostgres(folder / "postgres", durable=False))
         address = urlsplit(server.url("postgres"))

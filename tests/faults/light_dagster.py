@@ -1,15 +1,12 @@
 """The real functions of the three assets, run as Dagster runs them, without Dagster's own 400 ms a run.
 
 Steps one after the other, a step's errors retried or not as `assets.policy` says, an output that was not made skips what needs
-it. Runs are known by tags, as the bot's dispatcher and the sensors look for them. Pictures and slides are painted and drawn once,
-by the real painter's stand-in and the real renderer, and remembered: what they look like is not the question here.
+it. Runs are known by tags, as the bot's dispatcher and the sensors look for them.
 """
 
-import io
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from inspect import signature
 from types import SimpleNamespace
 from typing import Any, Final, cast
@@ -17,23 +14,14 @@ from uuid import UUID, uuid5
 
 import dagster as dg
 from dagster import DagsterRunStatus
-from PIL import Image
 
-from carousel_pipeline import assets, rendering
-from carousel_pipeline.assets import drawing
+from carousel_pipeline import assets
 from carousel_pipeline.assets.policy import MAX_RETRIES
-from carousel_pipeline.copywriting import Usage
-from carousel_pipeline.imagery import Picture, PictureBrief, checks
-from carousel_pipeline.imagery.painting import picture_briefs
-from carousel_pipeline.requests import Deck, Slide
 from carousel_pipeline.resources import Artifacts, Database, Providers, Telegram
 from carousel_pipeline.tags import DISPATCH_TAG, run_tags
 
-DECK: Final = Deck(
-    language="en",
-    slides=(Slide(role="cover", heading="Sleep well"), Slide(role="body", heading="Go to bed", body="At ten.")),
-    caption="About sleep",
-)
+from ..remembered import DECK, Remembering  # noqa: TID252 - tests are no package
+
 _NAMESPACE: Final = UUID("5f0c4f4e-5d0c-4f8e-8d44-1f2d0a5f7c11")
 _PARENT_TAG: Final = "dagster/parent_run_id"
 
@@ -146,47 +134,8 @@ class Workshop:
 
 
 class _Providers(Providers):
-    def painter(self) -> "_Remembering":
-        return _Remembering()
-
-
-class _Remembering:
-    """A painter who has painted it all before."""
-
-    name = "remembered"
-    demo = True
-
-    async def paint(self, brief: PictureBrief, *_: object, **__: object) -> Picture:
-        return _gallery()[brief.position - 1]
-
-
-@cache
-def _gallery() -> list[Picture]:
-    pictures = []
-    style = rendering.load_style("editorial")
-    for brief in picture_briefs(DECK, palette=style.palette, family=None, seed="", size=rendering.canvas("4:5")):
-        out = io.BytesIO()
-        Image.new("RGB", (brief.width, brief.height), (20 * brief.position, 60, 90)).save(out, "JPEG")
-        usage = Usage(model=_Remembering.name)
-        pictures.append(
-            Picture(out.getvalue(), brief.width, brief.height, _Remembering.name, stand_in=False, usage=usage)
-        )
-    return pictures
-
-
-def prepare() -> None:
-    """Look, draw and pack once what every case will find done, and import what a run imports."""
-    style = rendering.load_style("editorial")
-    layout = rendering.layout_deck(DECK, style, "4:5")
-    drawn = {
-        slide.position: drawing.render_slide(slide, _gallery()[slide.position - 1].data) for slide in layout.slides
-    }
-    jpegs = [slide.jpeg for slide in drawn.values()]
-    archive, pages = drawing.zip_of(jpegs, DECK, style.id, style.version, "4:5"), drawing.pdf_of(jpegs)
-    rendering.layout_deck = drawing.layout_deck = lambda *_: layout
-    drawing.render_slide = lambda slide, *_: drawn[slide.position]
-    drawing.zip_of, drawing.pdf_of = lambda *_: archive, lambda *_: pages
-    checks.reduced = cache(checks.reduced)
+    def painter(self) -> Remembering:
+        return Remembering()
 
 
 def failures(runs: Runs) -> Iterator[Run]:

@@ -26,8 +26,9 @@ from carousel_pipeline.errors import CarouselError
 from carousel_pipeline.ledger.pipeline import PipelineLedger
 from carousel_pipeline.sensors.settlement import settle
 
+from ..remembered import DECK  # noqa: TID252 - tests are no package
 from . import hooks
-from .light_dagster import DECK, Run, Runs, Workshop, failures
+from .light_dagster import Run, Runs, Workshop, failures
 from .plan import Case, Plan
 
 PRICE: Final = len(DECK.slides)
