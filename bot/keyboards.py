@@ -77,17 +77,23 @@ def outline(t: Texts, card: Card) -> InlineKeyboardMarkup:
     """Return what can be done with an outline."""
     price = card.price or 0
     make = _button(t.count("button.make", price), Press(act=Act.MAKE, id=card.id, price=price))
-    return _rows(
-        [
-            [make],
-            [_press(t("button.slides"), Act.SLIDES, card.id), _press(t("button.count"), Act.COUNTS, card.id)],
-            [_press(t("button.style"), Act.STYLES, card.id), _press(t("button.size"), Act.SIZES, card.id)],
-            [_press(t("button.tone"), Act.TONES, card.id), _press(t("button.structure"), Act.STRUCTURES, card.id)],
-            [_press(t("button.tongue"), Act.LANGUAGES, card.id), _press(t("button.words"), Act.WORDS, card.id)],
-            [_press(t("button.pictures"), Act.PICTURES, card.id), _press(t("button.again"), Act.AGAIN, card.id)],
-            [_press(t("button.discard"), Act.DISCARD, card.id)],
-        ]
-    )
+    first = [
+        _press(t("button.slides"), Act.SLIDES, card.id),
+        _press(t("button.count"), Act.COUNTS, card.id),
+        _press(t("button.style"), Act.STYLES, card.id),
+    ]
+    second = [
+        _press(t("button.size"), Act.SIZES, card.id),
+        _press(t("button.tone"), Act.TONES, card.id),
+        _press(t("button.tongue"), Act.LANGUAGES, card.id),
+    ]
+    third = [
+        _press(t("button.structure"), Act.STRUCTURES, card.id),
+        _press(t("button.words"), Act.WORDS, card.id),
+        _press(t("button.pictures"), Act.PICTURES, card.id),
+    ]
+    last = [_press(t("button.again"), Act.AGAIN, card.id), _press(t("button.discard"), Act.DISCARD, card.id)]
+    return _rows([[make], first, second, third, last])
 
 
 def tones(t: Texts, card: Card) -> InlineKeyboardMarkup:
@@ -118,7 +124,7 @@ def tongues(t: Texts, card: Card, languages: Sequence[str]) -> InlineKeyboardMar
         for code in languages
     ]
     own = _button(t("button.own_tongue"), PickTongue(id=card.id, language=""))
-    return _chooser(t, card, buttons, columns=3, last=None if card.made else own)
+    return _chooser(t, card, buttons, columns=2, last=None if card.made else own)
 
 
 def words(t: Texts, card: Card) -> InlineKeyboardMarkup:
@@ -195,14 +201,14 @@ def gallery(t: Texts, request: UUID, names: Mapping[str, str], shown: str) -> In
     name = names.get(shown, shown)
     take: CallbackData = OwnStyle(style=shown) if request == NOBODY else PickStyle(id=request, style=shown)
     rows = [looks[start : start + 3] for start in range(0, len(looks), 3)]
-    return _rows([[_button(t("button.take", name=Html(name)), take)], *rows])
+    close = [_button(t("button.stop"), PickPart(part=Part.NONE))]
+    return _rows([[_button(t("button.take", name=Html(name)), take)], *rows, close])
 
 
 def history(t: Texts, page: Sequence[Made], *, more: bool) -> InlineKeyboardMarkup:
     """Return a button for every carousel of a page, and one for the next page."""
-    rows = [
-        [_press(t.count("button.album", made.slides, title=Html(title_of(made))), Act.ALBUM, made.id)] for made in page
-    ]
+    buttons = [_press(t("button.album", number=number), Act.ALBUM, made.id) for number, made in enumerate(page, 1)]
+    rows = [buttons[start : start + 3] for start in range(0, len(buttons), 3)]
     older = [[_button(t("button.older"), HistoryPage(after=page[-1].id))]] if more else []
     return _rows([*rows, *older])
 

@@ -137,7 +137,7 @@ def delivered(t: Texts, card: Card, *, undo: bool = False) -> Screen:
         money = t("done.not_repainted", available=card.available)
     else:
         money = t("done.changed" if change else "done.free", available=card.available)
-    text = _paragraphs(_lines(money, partly), t("done.hint"))
+    text = _paragraphs(_lines(money, partly), None if change else t("done.hint"))
     return Screen(text, keyboards.control(t, card, undo=undo))
 
 

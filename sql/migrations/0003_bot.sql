@@ -190,7 +190,7 @@ language sql stable security definer set search_path = carousel, ledger, pg_temp
   select case when count(*) >= 5 then percentile_cont(0.5) within group (order by took) end
     from (select extract(epoch from d.updated_at - r.confirmed_at)::double precision as took
             from ledger.delivery d join carousel.request r on r.id = d.request_id
-           where d.state = 'sent' order by d.id desc limit 50) recent $f$;
+           where d.state = 'sent' and not r.change ? 'base' order by d.id desc limit 50) recent $f$;
 
 revoke all on all tables in schema bot from public;
 revoke all on all functions in schema bot from public;

@@ -70,7 +70,7 @@ async def test_choices_open_new_requests_and_are_remembered(app: SimpleNamespace
     outline = await person.sees("9:16")
     assert outline["message_id"] == sizes["message_id"]
     assert "4 слайда" in outline["text"]
-    await person.presses(outline, "Слайды")
+    await person.presses(outline, "Сколько")
     await person.presses(await person.sees(lambda message: "'n:" in str(message.get("reply_markup"))), "3")
     third = (await app.dagster.run("outline"))["tags"]["carousel/request"]
     rows = app.pipeline.sql("select id, parent_id, phase, options, source from carousel.request order by created_at")
