@@ -126,6 +126,27 @@ def cleanup(days: int | None, *, dry_run: bool, as_json: bool) -> None:
     clean(days=days, dry_run=dry_run, as_json=as_json)
 
 
+@carousel.command()
+@click.argument("into", type=click.Path(file_okay=False, path_type=Path))
+@_JSON
+def backup(into: Path, *, as_json: bool) -> None:
+    """Copy both databases and every stored object into a new folder of INTO."""
+    from carousel_pipeline.backup.command import backup_command
+
+    backup_command(into, as_json=as_json)
+
+
+@carousel.command()
+@click.argument("copy", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--drill", is_flag=True, help="Restore it into a PostgreSQL of its own, look, and throw that away.")
+@_JSON
+def restore(copy: Path, *, drill: bool, as_json: bool) -> None:
+    """Bring a copy back into empty databases, and look whether the books agree and nothing is missing."""
+    from carousel_pipeline.backup.command import restore_command
+
+    sys.exit(restore_command(copy, only_drill=drill, as_json=as_json))
+
+
 @carousel.group()
 def bench() -> None:
     """Measure what the README claims: medians and ratios in one run."""

