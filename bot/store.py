@@ -224,9 +224,9 @@ class Store:
         """Give a row back for later; after `attempts` tries it is dead."""
         await self._rows("outbox_failed", id=item, error=error, retry_in=retry_in, attempts=attempts)
 
-    async def due(self, limit: int) -> list[UUID]:
-        """Return requests whose time is over."""
-        return [row["id"] for row in await self._rows("due", limit=limit)]
+    async def due(self, limit: int, after: UUID | None) -> list[UUID]:
+        """Return requests whose time is over, a page that follows the id `after`."""
+        return [row["id"] for row in await self._rows("due", limit=limit, after=after)]
 
     async def settle_due(self, request: UUID) -> str:
         """Settle one of them: `released`, `asked`, `charged` or `waiting`."""

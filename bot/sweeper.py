@@ -1,6 +1,7 @@
 """The clock that settles what Dagster could not: requests past their deadline get their credits back while Dagster is down.
 
 One replica sweeps at a time: it leads while its connection holds the lock, so a crashed leader is replaced at the next tick.
+A request that cannot be settled never keeps the others waiting: it is named in the log and tried again at the next tick.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
+from uuid import UUID
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -21,7 +23,7 @@ from carousel_pipeline.database import query
 _log = logging.getLogger(__name__)
 _EVERY_S: Final = 10.0
 _LOCK: Final = MappingProxyType({"key": "bot:sweeper"})
-_BATCH: Final = 200
+_PAGE: Final = 200
 _OUTLINE_AGE: Final = timedelta(minutes=3)
 _FORGET_EVERY: Final = 360
 
@@ -60,8 +62,21 @@ async def _leading(pool: Pool) -> AsyncIterator[bool]:
 
 async def sweep(store: Store) -> None:
     """Settle what is overdue now."""
-    for request in await store.due(_BATCH):
-        verdict = await store.settle_due(request)
-        _log.info("overdue request %s: %s", request, verdict)
+    after: UUID | None = None
+    while page := await store.due(_PAGE, after):
+        for request in page:
+            await _settle(store, request)
+        after = page[-1]
     if failed := await store.fail_stale_outlines(_OUTLINE_AGE):
         _log.info("%s outlines took too long", failed)
+
+
+async def _settle(store: Store, request: UUID) -> None:
+    try:
+        verdict = await store.settle_due(request)
+    except PoolTimeout:  # not about this request: the database is away
+        raise
+    except psycopg.Error as error:
+        _log.error("overdue request %s is not settled: %s", request, error.sqlstate or type(error).__name__)
+    else:
+        _log.info("overdue request %s: %s", request, verdict)

@@ -48,7 +48,8 @@ begin
       return 'charged';
     end if;
   end if;
-  if _give_up(r, null, 'timeout') then return 'released'; end if;
+  -- A lease that ended before the time was up belonged to a run that failed or died.
+  if _give_up(r, null, case when r.deadline <= clock_timestamp() then 'timeout' else 'failed' end) then return 'released'; end if;
   return case (select state from request where id = p_id)
     when 'delivery_unknown' then 'asked' when 'delivered' then 'charged' else 'waiting' end;
 end $f$;

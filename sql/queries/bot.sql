@@ -171,7 +171,7 @@ select ledger.outbox_failed(%(id)s, %(error)s, %(retry_in)s::interval, %(attempt
 select carousel.fail_stale_outlines(%(age)s::interval) as failed;
 
 -- name: due
-select due as id from ledger.due(%(limit)s);
+select due as id from ledger.due(%(limit)s, %(after)s);
 
 -- name: settle_due
 select ledger.settle_due(%(id)s) as verdict;

@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from bot.store import Store
+from bot.sweeper import sweep
+from carousel_pipeline.database import async_pool
+
 SAM = 4242
 
 
@@ -27,6 +31,39 @@ def test_what_nobody_finishes_is_refunded_unasked(books: Any, state: str) -> Non
     assert books.pipeline.settle_due(request) == "waiting"
     assert books.wallet(SAM) == (7, 0)
     assert [told["reason"] for told in books.outbox("notify_refund")] == ["timeout"]
+
+
+def test_not_ready_in_time_is_said_only_when_the_time_was_up(books: Any) -> None:
+    books.topup(SAM, 7)
+    request = books.reserve(SAM, 7)
+    books.pipeline.claim(request, "run-1")
+    books.do("update ledger.request set lease_until = now() where id = %s", request)
+    assert books.pipeline.settle_due(request) == "released"
+    assert [told["reason"] for told in books.outbox("notify_refund")] == ["failed"]
+
+
+@pytest.mark.finding("C1")
+async def test_one_request_that_cannot_be_settled_does_not_keep_the_others(
+    books: Any, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    books.topup(SAM, 9)
+    stuck, *others = sorted(books.reserve(SAM, 3) for _ in range(3))
+    for request in (stuck, *others):
+        books.later(request, "31 minutes")
+    books.do(
+        "create function public.spoil() returns trigger language plpgsql as "
+        "$f$ begin raise exception 'spoiled' using errcode = 'XX001'; end $f$"
+    )
+    books.do(
+        f"create trigger t_spoil before update on ledger.request for each row when (new.id = '{stuck}') "
+        "execute function public.spoil()"
+    )
+    monkeypatch.setattr("bot.sweeper._PAGE", 1)
+    async with async_pool(database_url, "led_bot") as pool:
+        await sweep(Store(pool))
+    assert [books.state(request) for request in (stuck, *others)] == ["reserved", "released", "released"]
+    assert f"overdue request {stuck} is not settled: XX001" in caplog.text
+    assert books.wallet(SAM) == (6, 3)
 
 
 def test_the_bot_sweeps_with_dagster_stopped(books: Any) -> None:
