@@ -344,6 +344,18 @@ def usage_report(first: datetime | None, last: datetime | None, html: Path | Non
     report(first and first.date(), last and last.date(), html, as_json=as_json)
 
 
+@ops.command("erase")
+@click.argument("tg_user_id", type=click.IntRange(min=1))
+@_ACTOR
+@_REASON
+@_JSON
+def ops_erase(tg_user_id: int, actor: str, reason: str, *, as_json: bool) -> None:
+    """Forget a person who asks for it: words, chats, files; the books stay, with nobody's name on them."""
+    from carousel_pipeline.ops import erase
+
+    erase(tg_user_id, actor=actor, reason=reason, as_json=as_json)
+
+
 @carousel.command("bot")
 def bot_process() -> None:
     """Run the Telegram bot alone."""

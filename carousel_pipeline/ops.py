@@ -220,6 +220,25 @@ def promo_code(
         _console().print(f"{code.upper()}: {credits_} credits, {uses} uses")
 
 
+def erase(tg_user_id: int, *, actor: str, reason: str, as_json: bool = False) -> None:
+    """Forget a person who asks for it: words, chats, files; the books stay, with nobody's name on them.
+
+    Raises:
+        NoSuchUserError: nobody with this id has written to the bot.
+        IllegalTransitionError: something is open; settle it first.
+        DecisionError: the actor or the reason is too short.
+    """
+    decision = _decision(actor, reason)
+    with _ledger() as (connection, _), ledger_errors():
+        [row] = _rows(connection, "house.erase", tg=tg_user_id, actor=decision.actor, reason=decision.reason)
+    if not row["erased"]:
+        raise NoSuchUserError(f"nobody with the Telegram id {tg_user_id} has written to the bot")
+    if as_json:
+        _print_json({"erased": True})
+    else:
+        _console().print("Forgotten. Stored files go with the next cleanup.")
+
+
 def _decision(actor: str, reason: str) -> Decision:
     decision = Decision(actor.strip(), reason.strip())
     if len(decision.actor) < _LEAST_ACTOR:

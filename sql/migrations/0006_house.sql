@@ -1,5 +1,5 @@
--- The house: who may come in and how often, who may not, what is said to everybody, what an operator does from a chat, and how
--- a person is forgotten.
+-- The house: who may come in and how often, who may not, what is said to everybody, and what an operator does from a
+-- chat.
 --
 -- What stays true:
 -- * an update is let in, counted and stored by one statement, so the pace of a person is one pace over all replicas; a knock that
@@ -364,41 +364,10 @@ begin
   return true;
 end $f$;
 
--- ---------- forgetting somebody -------------------------------------------------------------------------------------
--- Everything that a person wrote or that tells who it was goes; the books, with nobody's name on them, stay. Stored pictures and
--- slides go with the next cleanup, which finds their rows marked. False: nobody with this id.
-create function house.erase(p_tg bigint, p_actor text, p_reason text) returns boolean
-language plpgsql security definer set search_path = house, bot, carousel, ledger, pg_temp as $f$
-declare uid bigint;
-begin
-  select u.id into uid from ledger.app_user u where u.tg_user_id = p_tg;
-  if not found then return false; end if;
-  update carousel.request r set phase = 'discarded' where r.user_id = uid and r.phase in ('drafting', 'outlined', 'failed');
-  perform ledger.ops_erase(p_tg, p_actor, p_reason);           -- refuses while something is open
-  update carousel.request r
-     set source = '…', chat_id = 0, client_key = 'erased:' || r.id, options = '{}', failure = null,
-         deck = case when r.deck is null then null else jsonb_build_object('language', r.deck ->> 'language', 'slides',
-           (select jsonb_agg(jsonb_build_object('role', s.slide ->> 'role', 'heading', '…') order by s.n)
-              from jsonb_array_elements(r.deck -> 'slides') with ordinality s (slide, n))) end
-   where r.user_id = uid;
-  delete from carousel.album a using carousel.request r where r.id = a.request_id and r.user_id = uid;
-  delete from bot.message m using carousel.request r where r.id = m.request_id and r.user_id = uid;
-  delete from bot.document d using carousel.request r where r.id = d.request_id and r.user_id = uid;
-  delete from bot.draft d where d.tg_user_id = p_tg or d.chat_id = p_tg;
-  delete from bot.fsm f where f.user_id = p_tg or f.chat_id = p_tg;
-  delete from bot.inbox i where i.lane = p_tg;
-  delete from bot.bucket b where b.lane = p_tg;
-  delete from bot.person p where p.user_id = uid;
-  delete from carousel.brand b where b.user_id = uid;
-  delete from house.ban b where b.user_id = uid;
-  delete from house.recipient r where r.user_id = uid;
-  return true;
-end $f$;
-
 revoke all on all tables in schema house from public;
 revoke all on bot.bucket from public;
 revoke all on all functions in schema house from public;
-grant usage on schema house to led_bot, led_house, led_ops;
+grant usage on schema house to led_bot, led_house;
 grant execute on function
   bot.inbox_put(bigint, jsonb, double precision, double precision), bot.inbox_next(bigint, bigint, bigint, int),
   bot.inbox_postpone(bigint, bigint, interval),
@@ -411,5 +380,4 @@ grant execute on function
   house.requests_of(bigint, int), house.requests_from(uuid, uuid), house.story(uuid, int),
   house.grant_credits(bigint, bigint, bigint, text, text), house.refund(bigint, uuid, text),
   house.set_ban(bigint, bigint, boolean, text) to led_house;
-grant execute on function house.erase(bigint, text, text) to led_ops;
 reset role;

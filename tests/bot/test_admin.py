@@ -6,13 +6,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
 from bot.app import Pace, build
 from bot.house.callbacks import DecidePerson, DecideRequest, Deed, Panel, ShowPerson, StopTelling, Tell
 from bot.texts import LOCALES
+from carousel_pipeline.cli import carousel
 from carousel_pipeline.database import connect
 from carousel_pipeline.errors import ConfigurationError
+from carousel_pipeline.ledger.errors import IllegalTransitionError, NoSuchUserError
 
 
 async def desk(stage: SimpleNamespace, language: str = "en") -> Any:
@@ -197,22 +200,28 @@ async def test_a_login_that_may_not_act_for_operators_is_named(stage: SimpleName
         server.execute("drop role lonely")
 
 
-async def test_a_person_is_forgotten_and_the_books_stay(stage: SimpleNamespace, connect_as: Any) -> None:
+async def test_a_person_is_forgotten_and_the_books_stay(
+    stage: SimpleNamespace, connect_as: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", stage.settings.database_url.get_secret_value())
+
+    def erase(tg: int) -> Result:
+        why = ["--actor", "anna", "--reason", "asked by mail"]
+        return CliRunner().invoke(carousel, ["ops", "erase", str(tg), *why])
+
     async with stage.bot(Pace(pause_s=0.1)):
         person = await stage.guest()
         request = await stage.confirmed(person)
-        with pytest.raises(psycopg.Error, match="open requests"):
-            connect_as("led_ops").execute("select house.erase(%s, 'anna', 'asked by mail')", [person.chat])
+        assert isinstance(erase(person.chat).exception, IllegalTransitionError)
         stage.pipeline.deliver(request)
         await person.sees("4 credits charged")
         await stage.outlined(person, "a secret that must go")
-    ops = connect_as("led_ops")
-    assert ops.execute("select house.erase(%s, 'anna', 'asked by mail') as done", [person.chat]).fetchone()["done"]
-    assert not ops.execute("select house.erase(%s, 'anna', 'asked by mail') as done", [person.chat]).fetchone()["done"]
+    assert erase(person.chat).exit_code == 0
+    assert isinstance(erase(person.chat).exception, NoSuchUserError)
     server = connect_as(None)
     everything = server.execute(
         "select table_schema || '.' || table_name as name from information_schema.tables"
-        " where table_schema in ('ledger', 'carousel', 'bot', 'house') and table_type = 'BASE TABLE'"
+        " where table_schema in ('ledger', 'carousel', 'bot', 'house', 'pay') and table_type = 'BASE TABLE'"
     ).fetchall()
     signs = (str(person.chat), "a secret that must go", "calm people", "Heading")
     for table in everything:
