@@ -56,7 +56,7 @@ def svg(chart: Chart, summary: Summary) -> str:
         chart.draw(figure.add_subplot(), summary)
         text = io.StringIO()
         figure.savefig(
-            text, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Title": chart.title}
+            text, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
         )
     whole = text.getvalue()
     return whole[whole.index("<svg") :]

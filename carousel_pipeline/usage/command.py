@@ -1,12 +1,12 @@
 """`carousel usage report`: the figures for people without the UI, read with the rights of the analyst and no others."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import psycopg
+from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
 
@@ -37,7 +37,7 @@ def report(first: date | None, last: date | None, html: Path | None, *, as_json:
         summary = summarise(connection, span)
     if as_json:
         # No terminal is asked for: the object goes to a program.
-        print(json.dumps(asdict(summary), default=str))  # noqa: T201
+        print(to_json(asdict(summary)).decode())  # noqa: T201
     elif html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(page(summary), encoding="utf-8")
