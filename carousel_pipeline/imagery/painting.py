@@ -143,16 +143,11 @@ async def _paint(
             if not (answered and verdict.act == "retry"):
                 raise error_of(failure, verdict) from None
             wish = _other_words(failure)
-    return await _STAND_IN.paint(_alone(brief), None, log)
+    return await _STAND_IN.paint(brief, None, log)
 
 
 def _other_words(failure: Failure) -> Wish:
     return "softer" if failure.kind == "blocked" else "clearer"
-
-
-def _alone(brief: PictureBrief) -> PictureBrief:
-    """Return a brief whose panorama is a picture of its own: what stands in is one wide background."""
-    return brief.model_copy(update={"total": 1, "position": 1}) if brief.slides > 1 else brief
 
 
 def _parts(brief: PictureBrief, picture: Picture, width: int) -> list[Picture]:

@@ -260,11 +260,12 @@ async def test_the_cheap_mode_cuts_one_or_two_panoramas_across_the_deck(studio: 
     assert sum(one.usage.images for one in made) == calls
 
 
-async def test_a_refused_panorama_is_one_stand_in_for_all_its_slides(studio: Studio) -> None:
-    made = await studio.paint(blocked, count=4, pictures="panorama")
-    assert [one.stand_in for one in made] == [True] * 4
-    assert len({one.data for one in made}) == 4
-    assert len(studio.fake.asked) == 2
+@pytest.mark.parametrize(("count", "calls"), [(4, 2), (10, 4)])
+async def test_a_refused_panorama_is_one_stand_in_for_all_its_slides(studio: Studio, count: int, calls: int) -> None:
+    made = await studio.paint(blocked, count=count, pictures="panorama")
+    assert [one.stand_in for one in made] == [True] * count
+    assert len({one.data for one in made}) == count
+    assert len(studio.fake.asked) == calls
 
 
 async def test_the_first_picture_is_alone_and_then_four_at_a_time(studio: Studio) -> None:
