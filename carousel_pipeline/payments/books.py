@@ -21,7 +21,7 @@ from carousel_pipeline.payments.yookassa import RubPayment
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Row]]
 FoundBy = Literal["notice", "reconciliation"]
-CheckoutVerdict = Literal["ok", "unknown", "foreign", "used", "expired", "changed", "down"]
+CheckoutVerdict = Literal["ok", "unknown", "foreign", "used", "expired", "changed", "banned", "down"]
 Paid = Literal["credited", "known", "unmatched"]
 Returned = Literal["refunded", "charged_back", "known", "unmatched"]
 RefundVerdict = Literal["begun", "already", "spent", "gone"]
@@ -176,7 +176,7 @@ class Books:
         return order
 
     async def checkout(self, order: UUID, tg: int, stars: int) -> Checkout:
-        """Return whether `tg` may pay `stars` for an order now; one look at three rows by their keys."""
+        """Return whether `tg` may pay `stars` for an order now; one look at four rows by their keys."""
         return Checkout(**await self._one("checkout", order=order, tg=tg, stars=stars))
 
     async def open_rub_order(self, tg: int, pack: Pack) -> RubOrder | None:

@@ -226,17 +226,18 @@ begin
   return new_id;
 end $f$;
 
--- May this invoice be paid now: 'ok', 'unknown', 'used', 'expired', 'changed' (another sum), 'foreign' (made for somebody else).
--- Reads three rows by their keys: Telegram waits ten seconds for the answer and not one more.
+-- May this invoice be paid now: 'ok', 'unknown', 'used', 'expired', 'changed' (another sum), 'foreign' (made for somebody else),
+-- 'banned'. Reads four rows by their keys: Telegram waits ten seconds for the answer and not one more.
 create function pay.checkout(p_order uuid, p_tg bigint, p_stars bigint, out verdict text, out locale text)
-language sql stable security definer set search_path = pay, ledger, bot, pg_temp as $f$
-  select case when o.id is null then 'unknown' when u.tg_user_id is distinct from p_tg then 'foreign'
+language sql stable security definer set search_path = pay, ledger, bot, house, pg_temp as $f$
+  select case when o.id is null then 'unknown' when u.tg_user_id is distinct from p_tg then 'foreign' when n.user_id is not null then 'banned'
               when o.paid_at is not null then 'used' when o.expires_at <= clock_timestamp() then 'expired'
               when o.stars is distinct from p_stars then 'changed' else 'ok' end, p.locale
     from (values (1)) as one (row)
     left join pay.star_order o on o.id = p_order
     left join ledger.app_user u on u.id = o.user_id
-    left join bot.person p on p.user_id = u.id $f$;
+    left join bot.person p on p.user_id = u.id
+    left join house.ban n on n.user_id = u.id $f$;
 
 create function pay.rub_order_open(p_tg bigint, p_terms int, p_pack text, p_credits bigint, p_kopecks bigint,
                                    out order_id uuid, out idempotence_key text)
