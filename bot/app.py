@@ -51,6 +51,7 @@ from bot.middlewares.human_words import HumanWordsMiddleware, answer
 from bot.middlewares.person import PersonMiddleware
 from bot.notices import Dispatch
 from bot.outbox import Outbox
+from bot.pace import PRIVATE, Rate
 from bot.payments.cashier import Cashier
 from bot.payments.reconciler import EVERY_S
 from bot.payments.room import open_payments
@@ -98,12 +99,14 @@ class Pace:
         limit: how fast one person may be.
         sweep_s: seconds between two looks of the sweeper.
         reconcile_s: seconds between two looks at what providers say was paid.
+        private: how fast the bot writes in one private chat.
     """
 
     pause_s: float = 1.0
     limit: Limit = field(default_factory=Limit)
     sweep_s: float = 10.0
     reconcile_s: float = EVERY_S
+    private: Rate = PRIVATE
 
 
 class App:
@@ -179,7 +182,7 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
     """
     token, database, dagster_url, artifacts_url = check(settings)
     lean.build(_BUILT_AT_START)
-    sender = Sender()
+    sender = Sender(pace.private)
     session = AiohttpSession(
         api=TelegramAPIServer.from_base(settings.telegram_api_url) if settings.telegram_api_url else PRODUCTION
     )

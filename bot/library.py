@@ -102,8 +102,7 @@ class Library:
 
     async def history(self, tg: int, limit: int, after: UUID | None = None) -> list[Made]:
         """Return what was delivered, newest first; `after` is the last one of the page before."""
-        at = (await self._rows("request_time", id=after))[0]["at"] if after else None
-        return [Made.model_validate(row) for row in await self._rows("history", tg=tg, at=at, id=after, limit=limit)]
+        return [Made.model_validate(row) for row in await self._rows("history", tg=tg, after=after, limit=limit)]
 
     async def brand(self, user: int) -> Brand:
         """Return a person's brand; empty when nothing was set up."""

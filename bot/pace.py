@@ -75,6 +75,6 @@ def cost_of(method: TelegramMethod[Any]) -> int:
     return len(method.media) if isinstance(method, SendMediaGroup) else 1
 
 
-def rate_of(chat: int | str) -> Rate:
+def rate_of(chat: int | str, private: Rate = PRIVATE) -> Rate:
     """Return the pace of a chat; groups and channels have negative ids or names."""
-    return PRIVATE if isinstance(chat, int) and chat > 0 else GROUP
+    return private if isinstance(chat, int) and chat > 0 else GROUP

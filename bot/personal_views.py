@@ -17,12 +17,12 @@ def history(t: Texts, page: Sequence[Made], styles: Styles, *, more: bool) -> Sc
         t.count(
             "history.row",
             made.slides,
-            number=number,
+            place=place,
             title=keyboards.title_of(made),
             style=styles.name(made.style, t.locale),
             date=made.at.strftime("%d.%m"),
         )
-        for number, made in enumerate(page, 1)
+        for place, made in enumerate(page, 1)
     ]
     text = Html("\n\n".join([t("history.title"), "\n".join(rows), t("history.hint")]))
     return Screen(text, keyboards.history(t, page, more=more))

@@ -34,7 +34,7 @@ from aiogram.exceptions import (
 from aiogram.methods import TelegramMethod
 from aiogram.methods.base import TelegramType
 
-from bot.pace import EVERYBODY, Bucket, cost_of, rate_of
+from bot.pace import EVERYBODY, PRIVATE, Bucket, Rate, cost_of, rate_of
 from bot.polling import GetRawUpdates
 
 _log = logging.getLogger(__name__)
@@ -46,20 +46,25 @@ _MANY_LANES: Final = 2_000
 
 
 class _Lane:
-    def __init__(self, chat: int | str) -> None:
+    def __init__(self, rate: Rate) -> None:
         self.lock = asyncio.Lock()
         self.users = 0
         self.not_before = 0.0
-        self.bucket = Bucket(rate_of(chat))
+        self.bucket = Bucket(rate)
 
     def idle(self, now: float) -> bool:
         return self.users == 0 and self.not_before <= now and self.bucket.full
 
 
 class Sender(BaseRequestMiddleware):
-    """One queue per chat."""
+    """One queue per chat.
 
-    def __init__(self) -> None:
+    Args:
+        private: the pace of a private chat.
+    """
+
+    def __init__(self, private: Rate = PRIVATE) -> None:
+        self._private = private
         self._lanes: dict[int | str, _Lane] = {}
         self._everybody = Bucket(EVERYBODY)
         self._moved: dict[int | str, int] = {}
@@ -77,7 +82,7 @@ class Sender(BaseRequestMiddleware):
             return await make_request(bot, method)
         chat = getattr(method, "chat_id", None)
         if chat is None:
-            return await self._send(make_request, bot, method, _Lane(0))
+            return await self._send(make_request, bot, method, _Lane(self._private))
         if chat in self._moved:
             chat = self._moved[chat]
             method = method.model_copy(update={"chat_id": chat})
@@ -98,7 +103,7 @@ class Sender(BaseRequestMiddleware):
 
     @asynccontextmanager
     async def _turn(self, chat: int | str) -> AsyncIterator[_Lane]:
-        lane = self._lanes.setdefault(chat, _Lane(chat))
+        lane = self._lanes.setdefault(chat, _Lane(rate_of(chat, self._private)))
         lane.users += 1
         try:
             async with lane.lock:

@@ -10,18 +10,16 @@ select bot.undo_target(%(id)s) as id;
 -- name: album
 select position, kind, file_id from carousel.album where request_id = %(id)s order by position limit 10;
 
--- One page of what was delivered, newest first; the next one begins after the last row's (at, id).
+-- One page of what was delivered, newest first; the next one begins after the last carousel of this one.
 -- name: history
 select c.id, c.confirmed_at as at, c.options ->> 'style' as style, c.deck #>> '{slides,0,heading}' as title,
        jsonb_array_length(c.deck -> 'slides') as slides
   from bot.card c
  where c.tg_user_id = %(tg)s and c.phase = 'confirmed' and c.money = 'delivered'
    and exists (select 1 from carousel.album a where a.request_id = c.id)
-   and (%(at)s::timestamptz is null or (c.confirmed_at, c.id) < (%(at)s::timestamptz, %(id)s::uuid))
+   and (%(after)s::uuid is null
+        or (c.confirmed_at, c.id) < (select a.confirmed_at, a.id from bot.card a where a.id = %(after)s and a.tg_user_id = %(tg)s))
  order by c.confirmed_at desc, c.id desc limit %(limit)s;
-
--- name: request_time
-select confirmed_at as at from carousel.request where id = %(id)s;
 
 -- name: brand
 select handle, logo_key, accent, style from carousel.brand where user_id = %(user)s;

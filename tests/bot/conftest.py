@@ -19,6 +19,7 @@ from aiohttp import web
 from psycopg.types.json import Jsonb
 
 from bot.app import App, Pace, build
+from bot.pace import Rate
 from carousel_pipeline.artifacts import content_key, open_store
 from carousel_pipeline.database import Role, connect, query
 from carousel_pipeline.requests import Deck, price_of
@@ -26,7 +27,7 @@ from carousel_pipeline.requests.deck import roles
 from carousel_pipeline.settings import Settings
 
 TOKEN = "123456789:AAtestTokenOfTheLocalTelegram0123456"
-QUICK = Pace(pause_s=0.1, sweep_s=0.2)
+QUICK = Pace(pause_s=0.1, sweep_s=0.2, private=Rate(burst=200, per_second=100))
 JPEG = b"\xff\xd8\xff\xe0 a slide \xff\xd9"
 
 

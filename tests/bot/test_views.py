@@ -20,7 +20,8 @@ def card(slides: int = 10, heading: str = "Heading", body: str = "Body", **chang
     roles = ["cover", *["body"] * (slides - 2), "last"]
     deck = {"language": "ru", "slides": [{"role": role, "heading": heading, "body": body} for role in roles]}
     row = {
-        "id": UUID(int=1), "user_id": 1, "tg_user_id": 2, "chat_id": 2, "locale": "ru", "parent_id": None, "kind": "carousel", "change": {}, "phase": "outlined",
+        "id": UUID(int=1), "user_id": 1, "tg_user_id": 2, "chat_id": 2, "locale": "ru", "parent_id": None, "kind": "carousel",
+        "change": {}, "phase": "outlined",
         "options": {}, "deck": deck, "price": slides, "failure": None, "money": None, "charged": None,
         "on_the_house": False, "available": 10, "held": 0, "step": None, "done": None, "total": None, "outline_message": 1,
         "progress_message": None, "control_message": None, "created_at": datetime(2026, 1, 1, tzinfo=UTC), "confirmed_at": None,
