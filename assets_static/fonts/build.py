@@ -1,4 +1,4 @@
-# ruff: noqa: INP001, S603, S607  # a script beside its data; it starts npm with constants only
+# ruff: noqa: INP001, S603  # a script beside its data; it starts npm with constants only
 """Rebuild the fonts of this folder from the npm packages they come from: `python build.py` (needs npm, fonttools, brotli).
 
 A tool for maintainers, never run by the product. Every face is cut to what slides need and stripped of hinting, which the
@@ -79,33 +79,38 @@ def _google(
     return Source(name, f"@expo-google-fonts/{package}", version, file, "LICENSE_FONT", tuple(DISPLAY), features)
 
 
-def _noto(script: str, unicodes: tuple[int, ...] | None = None) -> Source:
-    package = f"noto-sans-{script.lower()}"
+def _noto(family: str, script: str, unicodes: tuple[int, ...] | None = None) -> Source:
+    package = f"noto-{family.lower()}-{script.lower()}"
     return Source(
-        f"NotoSans{script}", f"@fontsource-variable/{package}", "5.3.0", f"files/{package}-{script.lower()}-wght-normal.woff2",
-        "LICENSE", unicodes=unicodes, features=("*",),
+        f"Noto{family}{script}", f"@fontsource-variable/{package}", "5.3.0",
+        f"files/{package}-{script.lower()}-wght-normal.woff2", "LICENSE", unicodes=unicodes, features=("*",),
+    )  # fmt: skip
+
+
+def _chinese(family: str) -> Source:
+    stem = f"Noto{family}SC"
+    return Source(
+        f"{stem}-Medium", f"@expo-google-fonts/noto-{family.lower()}-sc", "0.4.3", f"500Medium/{stem}_500Medium.ttf",
+        "LICENSE_FONT", unicodes=tuple(_gb2312()), features=("kern", "ccmp", "locl", "palt"),
     )  # fmt: skip
 
 
 SOURCES = (
     Source("Inter", "inter-ui", "4.1.1", "variable/InterVariable.woff2", "LICENSE.txt"),
-    _noto("Arabic", tuple(ARABIC)),
-    _noto("Hebrew"),
-    _noto("Devanagari"),
-    _noto("Thai"),
-    Source(
-        "NotoSansSC-Medium",
-        "@expo-google-fonts/noto-sans-sc",
-        "0.4.3",
-        "500Medium/NotoSansSC_500Medium.ttf",
-        "LICENSE_FONT",
-        unicodes=tuple(_gb2312()),
-        features=("kern", "ccmp", "locl", "palt"),
-    ),
+    _noto("Sans", "Arabic", tuple(ARABIC)),
+    _noto("Sans", "Hebrew"),
+    _noto("Sans", "Devanagari"),
+    _noto("Sans", "Thai"),
+    _chinese("Sans"),
+    _noto("Naskh", "Arabic", tuple(ARABIC)),
+    _noto("Serif", "Hebrew"),
+    _noto("Serif", "Devanagari"),
+    _noto("Serif", "Thai"),
+    _chinese("Serif"),
     Source(
         "NotoColorEmoji",
         "@fontsource/noto-color-emoji",
-        "",
+        "5.3.2",
         "files/noto-color-emoji-emoji-400-normal.woff2",
         "LICENSE",
         unicodes=None,
@@ -137,11 +142,9 @@ def _fetch(source: Source, work: Path) -> Path:
     """Download and unpack the package once; return its folder."""
     folder = work / source.package.replace("/", "_")
     if not folder.exists():
-        wanted = f"{source.package}@{source.version}" if source.version else source.package
         folder.mkdir()
-        packed = subprocess.run(
-            ["npm", "pack", "--silent", wanted], cwd=folder, check=True, capture_output=True, text=True
-        )
+        command = ["npm", "pack", "--silent", f"{source.package}@{source.version}"]
+        packed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
         with tarfile.open(folder / packed.stdout.strip().splitlines()[-1]) as archive:
             archive.extractall(folder, filter="data")
     return folder / "package"

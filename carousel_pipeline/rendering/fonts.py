@@ -21,8 +21,10 @@ from carousel_pipeline.rendering.text import IGNORABLE, graphemes
 
 EMOJI = "NotoColorEmoji"
 EMOJI_SCALE = 0.88
-_HAN = "NotoSansSC-Medium"
-_FALLBACKS = ("Inter", "NotoSansArabic", "NotoSansHebrew", "NotoSansDevanagari", "NotoSansThai", _HAN)
+_FALLBACKS = ("Inter", "NotoSansArabic", "NotoSansHebrew", "NotoSansDevanagari", "NotoSansThai", "NotoSansSC-Medium")
+_SERIF_FALLBACKS = (
+    "NotoNaskhArabic", "NotoSerifHebrew", "NotoSerifDevanagari", "NotoSerifThai", "NotoSerifSC-Medium", *_FALLBACKS,
+)  # fmt: skip
 _BOLD_FROM = 600
 _REGULAR = 400
 _EMBOLDEN = 0.024
@@ -132,8 +134,9 @@ def _pick(faces: tuple[str, ...], grapheme: str) -> str | None:
 def voice(font: Font, *, bold: bool, tabular: bool = False) -> Voice:
     """Return the voice of a style's font, regular or bold."""
     weight = font.bold_weight if bold else font.weight
+    fallbacks = _SERIF_FALLBACKS if font.serif else _FALLBACKS
     return Voice(
-        (_first_face(font, bold=bold), *(_fallback(stem, weight) for stem in _FALLBACKS)),
+        (_first_face(font, bold=bold), *(_fallback(stem, weight) for stem in fallbacks)),
         font.tracking,
         font.upper,
         tabular,
@@ -150,9 +153,9 @@ def _first_face(font: Font, *, bold: bool) -> str:
 
 
 def _fallback(stem: str, weight: int) -> str:
-    if stem == _HAN:
-        return f"{stem}@{weight}" if weight >= _BOLD_FROM else stem
-    return f"{stem}@{weight}"
+    if _is_variable(stem):
+        return f"{stem}@{weight}"
+    return f"{stem}@{weight}" if weight >= _BOLD_FROM else stem
 
 
 @lru_cache(maxsize=65536)

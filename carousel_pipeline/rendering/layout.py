@@ -43,6 +43,8 @@ _FEW = 3
 _PARTED_HEADING = 10
 _STRETCH = 0.8
 _EMPTY = 0.11
+# A longer Chinese text needs the room that breaking between phrases costs.
+_FEW_SIGNS = 90
 _CALM_STEPS = 7
 _SHORT_LINE = 0.55
 _COMFORT = 9
@@ -189,7 +191,9 @@ def _plan(slide: Slide, position: int, total: int, language: str, style: Style, 
     plan = _Plan(
         slide, position, total, style, role, canvas, bars, picture, column,
         prepare(parse(heading.text), fonts.heading, language, role.heading.bullet, role.heading.indent, phrases=True),
-        prepare(parse(body.text), fonts.body, language, role.body.bullet, role.body.indent),
+        prepare(
+            parse(body.text), fonts.body, language, role.body.bullet, role.body.indent, phrases=len(body.text) <= _FEW_SIGNS
+        ),
         _number(role, style, position, language),
         (*_missing("heading", heading), *_missing("body", body)), 0,
     )  # fmt: skip

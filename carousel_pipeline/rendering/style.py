@@ -84,6 +84,7 @@ class Font(_Model):
         bold: face for `**bold**`; None means the same face at `bold_weight`, emboldened when it is not variable.
         tracking: extra space between letters, in em.
         upper: set in capitals.
+        serif: scripts that the face lacks are set in faces with serifs.
     """
 
     face: str
@@ -92,6 +93,7 @@ class Font(_Model):
     bold_weight: Annotated[int, Field(ge=100, le=900)] = 700
     tracking: Annotated[float, Field(ge=-0.08, le=0.3)] = 0.0
     upper: bool = False
+    serif: bool = False
 
 
 class Fonts(_Model):
