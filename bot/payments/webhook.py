@@ -32,7 +32,8 @@ def routes(books: Books, stored: Callable[[], None], proxies: Sequence[Network])
     async def notified(request: web.Request) -> web.Response:
         address = sender(request.remote, request.headers.getall("X-Forwarded-For", []), proxies)
         if not genuine(address):
-            _log.warning("a notification from an address that is not YooKassa's was refused")
+            # Not a line each: whoever knocks all day must not fill the log.
+            _log.debug("a notification from an address that is not YooKassa's was refused")
             return _refused(HTTPStatus.FORBIDDEN)
         body = bytearray()
         async for chunk in request.content.iter_any():
