@@ -1,0 +1,55 @@
+"""One block of memory for Pillow and numpy: what one paints the other sees, and both round alike."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from carousel_pipeline.rendering.surface import Surface, enlarged
+
+_RANDOM = np.random.default_rng(4)
+
+
+def _image(width: int, height: int) -> Image.Image:
+    return Image.fromarray(_RANDOM.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def test_pillow_and_numpy_share_the_pixels() -> None:
+    surface = Surface.filled(40, 30, (10, 20, 30))
+    assert surface.image.mode == "RGB"
+    surface.image.paste("#ff8000", (5, 5, 10, 10))
+    assert surface.rgbx[7, 7].tolist() == [255, 128, 0, 255]
+    surface.rgbx[0, 0, :3] = 9, 8, 7
+    assert surface.image.getpixel((0, 0)) == (9, 8, 7)
+
+
+def test_a_copy_is_independent() -> None:
+    original = _image(20, 20)
+    surface = Surface.of(original)
+    surface.rectangle((1, 2, 3), (-5, -5, 8, 8))
+    assert original.getpixel((0, 0)) != (1, 2, 3)
+    assert surface.image.getpixel((7, 7)) == (1, 2, 3)
+    assert surface.image.getpixel((8, 8)) == original.getpixel((8, 8))
+
+
+@pytest.mark.parametrize("corner", [(3, 4), (-6, -9), (30, 35)])
+@pytest.mark.parametrize("soft", [0.02, 0.9])
+def test_painting_through_a_mask_is_what_pillow_would_do(corner: tuple[int, int], soft: float) -> None:
+    mask = np.where(_RANDOM.random((25, 31)) < soft, _RANDOM.integers(0, 256, (25, 31)), 255).astype(np.uint8)
+    mask[:4] = 0
+    base, other = _image(50, 45), _image(31, 25)
+    painted, placed = Surface.of(base), Surface.of(base)
+    painted.paint((200, 3, 99), *corner, mask)
+    placed.place(Surface.of(other), *corner, mask)
+    expected = base.copy()
+    expected.paste((200, 3, 99), corner, Image.fromarray(mask))
+    assert np.array_equal(np.asarray(painted.image), np.asarray(expected))
+    expected = base.copy()
+    expected.paste(other, corner, Image.fromarray(mask))
+    assert np.array_equal(np.asarray(placed.image), np.asarray(expected))
+
+
+def test_enlarging_is_linear() -> None:
+    small = _image(12, 9)
+    found = enlarged(np.asarray(small.convert("RGBX")), 90, 70)
+    expected = small.resize((96, 72), Image.Resampling.BILINEAR).crop((0, 0, 90, 70))
+    assert np.abs(np.asarray(found.image).astype(int) - np.asarray(expected).astype(int)).max() <= 1
