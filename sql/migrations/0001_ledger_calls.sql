@@ -5,17 +5,18 @@ set local role led_owner;
 set local search_path = ledger, pg_temp;
 
 -- ---------- inside the API ---------------------------------------------------------------------
+-- What every transfer passes through names its schema itself: a search_path of its own would cost each call as much as the row.
 create function _post(p_key text, p_kind text, p_debit text, p_credit text, p_user bigint, p_amount bigint,
                       p_request uuid default null, p_epoch int default null, p_event_at timestamptz default now(),
                       p_meta jsonb default '{}', p_remainder boolean default false)
-returns boolean language plpgsql set search_path = ledger, pg_temp as $f$
-declare old transfer;
+returns boolean language plpgsql as $f$
+declare old ledger.transfer;
 begin                                    -- the caller holds the wallet's row lock; false: a replay, nothing happened
-  insert into transfer (idem_key, kind, debit_code, credit_code, user_id, amount, request_id, epoch, event_at, meta, remainder)
+  insert into ledger.transfer (idem_key, kind, debit_code, credit_code, user_id, amount, request_id, epoch, event_at, meta, remainder)
   values (p_key, p_kind, p_debit, p_credit, p_user, p_amount, p_request, p_epoch, p_event_at, p_meta, p_remainder)
   on conflict on constraint transfer_idem_key_once do nothing;
   if found then return true; end if;
-  select * into old from transfer where idem_key = p_key;
+  select * into old from ledger.transfer where idem_key = p_key;
   if (old.kind, old.debit_code, old.credit_code, old.user_id, old.amount)
      is distinct from (p_kind, p_debit, p_credit, p_user, p_amount) then
     raise exception 'idempotency key % reused with a different payload', p_key using errcode = 'LD006'; end if;

@@ -58,12 +58,17 @@ end $f$;
 create function topup(p_tg bigint, p_source text, p_charge text, p_credits bigint, p_event_at timestamptz,
                       p_meta jsonb default '{}')
 returns boolean language plpgsql security definer set search_path = ledger, pg_temp as $f$
-declare uid bigint := get_or_create_user(p_tg); fresh boolean;
+declare uid bigint; owed bigint; fresh boolean;
 begin
-  perform 1 from wallet where user_id = uid for no key update;
+  select w.user_id, w.debt into uid, owed from app_user u join wallet w on w.user_id = u.id
+   where u.tg_user_id = p_tg for no key update of w;
+  if not found then
+    uid := get_or_create_user(p_tg);
+    select debt into owed from wallet where user_id = uid for no key update;
+  end if;
   fresh := _post('topup:' || p_source || ':' || p_charge, 'topup', 'sales_' || p_source, 'user_available', uid, p_credits,
                  null, null, coalesce(p_event_at, now()), p_meta);
-  if fresh then perform _recover_debt(uid, 'topup:' || p_source || ':' || p_charge); end if;
+  if fresh and owed > 0 then perform _recover_debt(uid, 'topup:' || p_source || ':' || p_charge); end if;
   return fresh;
 end $f$;
 

@@ -20,8 +20,8 @@ insert into ledger.rule values
   ('referrals_per_month', 20, 'such rewards for one person in 30 days'),
   ('promo_tries_per_day', 10, 'wrong promo codes one person may enter per UTC day');
 
-alter table ledger.transfer drop constraint transfer_legal;
-alter table ledger.transfer add constraint transfer_legal check (kind || ' ' || debit_code || ' > ' || credit_code in (
+create or replace function ledger.legal_transfers() returns text[] language plpgsql immutable as $f$
+begin return array[
   'topup sales_stars > user_available', 'topup sales_rub > user_available',
   'promo promo > user_available', 'promo_code promo > user_available', 'referral promo > user_available',
   'reserve user_available > user_held',
@@ -31,7 +31,7 @@ alter table ledger.transfer add constraint transfer_legal check (kind || ' ' || 
   'buyer_refund user_available > sales_stars', 'buyer_refund user_available > sales_rub',
   'chargeback user_available > sales_stars', 'chargeback user_available > sales_rub',
   'bad_debt bad_debt > sales_stars', 'bad_debt bad_debt > sales_rub',
-  'recovery user_available > bad_debt'));
+  'recovery user_available > bad_debt']; end $f$;
 
 -- ---------- tables ------------------------------------------------------------------------------
 create table pay.consent (

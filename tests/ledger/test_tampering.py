@@ -190,3 +190,15 @@ def test_updated_at_is_the_databases_word(books: Any) -> None:
     for table in ("app_user", "request", "delivery", "rub_order"):
         books.do(f"update ledger.{table} set updated_at = '2000-01-01'")
         assert books.value(None, f"select min(updated_at) > now() - interval '1 minute' from ledger.{table}")
+
+
+def test_a_transfer_finds_its_tables_whatever_the_search_path(books: Any) -> None:
+    """`_post` has no search_path of its own: it is called by functions that have one, and names its schema itself."""
+    books.topup(SAM, 7)
+    for table in ("transfer", "wallet"):
+        books.do(f"create table public.{table} (like ledger.{table} including all)")
+    books.do("set search_path = public, ledger")
+    posted = "select ledger._post('promo:tests', 'promo', 'promo', 'user_available', user_id, 3) from ledger.wallet"
+    assert books.value(None, posted) is True
+    assert books.wallet(SAM) == (10, 0)
+    assert books.value(None, "select count(*) from public.transfer") == 0
