@@ -16,6 +16,8 @@ MAX_PIXELS = 40_000_000
 MAX_BYTES = 30_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _FIRST_LYING = 5
+# Above it a picture is cut and halved before anything else: turning, blending and converting hold it several times.
+_ROOMY_PIXELS = 8_000_000
 
 
 class PictureError(PermanentError):
@@ -58,7 +60,8 @@ def normalise(data: bytes, width: int, height: int, *, backdrop: str = "#ffffff"
         raise PictureError("the bytes are no JPEG, PNG or WebP picture of an acceptable size") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise PictureError("the picture is broken or cut off") from error
-    upright = ImageOps.exif_transpose(picture)
+    roomy = picture.width * picture.height > _ROOMY_PIXELS
+    upright = ImageOps.exif_transpose(_middle(picture, width, height) if roomy else picture)
     return encode(ImageOps.fit(_rgb(upright, backdrop), (width, height), Image.Resampling.LANCZOS))
 
 
@@ -76,6 +79,19 @@ def cut(data: bytes, windows: Sequence[int], width: int) -> list[bytes]:
         return [encode(picture.crop((left, 0, left + width, picture.height))) for left in windows]
 
 
+def _middle(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Return the part that will be shown, at twice its later size or a little more."""
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) >= _FIRST_LYING:
+        width, height = height, width
+    scale = min(picture.width / width, picture.height / height)
+    size = round(width * scale), round(height * scale)
+    left, top = (picture.width - size[0]) // 2, (picture.height - size[1]) // 2
+    part = picture.crop((left, top, left + size[0], top + size[1]))
+    if part.mode not in {"L", "RGB", "RGBA", "CMYK"}:
+        part = part.convert("RGBA" if part.has_transparency_data else "RGB")
+    return part.reduce(max(1, int(scale // 2)))
+
+
 def _rgb(picture: Image.Image, backdrop: str) -> Image.Image:
     if picture.has_transparency_data:
         pixels = picture.convert("RGBA")
@@ -86,7 +102,7 @@ def _rgb(picture: Image.Image, backdrop: str) -> Image.Image:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except ImageCms.PyCMSError:
+        except (ImageCms.PyCMSError, OSError):  # a profile may be any bytes
             return picture.convert("RGB")
         if converted is not None:
             return converted

@@ -18,6 +18,8 @@ from carousel_pipeline.rendering.surface import Surface
 
 MAX_BYTES = 2_000_000
 _MAX_PIXELS = 16_000_000
+# Pillow would open forty kinds, PostScript among them.
+_FORMATS = ("JPEG", "PNG", "WEBP")
 _KEPT_SIDE = 512
 _WIDEST = 4.0
 _NON_TEXT = 3.0
@@ -37,7 +39,7 @@ def read_logo(data: bytes) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise PermanentError(f"the logo has {len(data)} bytes; at most {MAX_BYTES:,}")
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
             if opened.width * opened.height > _MAX_PIXELS:
                 raise PermanentError(f"the logo has {opened.width}x{opened.height} pixels; at most 16 megapixels")
             logo = opened.convert("RGBA")
