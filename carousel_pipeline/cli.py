@@ -74,6 +74,14 @@ def demo(
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("carousel-out"), show_default=True
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jpeg", "png", "pdf"]),
+    default="jpeg",
+    show_default=True,
+    help="png is lossless; pdf is one file.",
+)
 def render(
     deck: Path,
     style: str,
@@ -83,13 +91,14 @@ def render(
     accent: str | None,
     logo: Path | None,
     out: Path,
+    form: Literal["jpeg", "png", "pdf"],
     *,
     watch: bool,
 ) -> None:
     """Draw a deck from a JSON file: typography alone, for designers."""
     from carousel_pipeline.rendering.command import render as draw
 
-    draw(deck, style, ratio, background, out, handle=handle, accent=accent, logo=logo, watch=watch, say=click.echo)
+    draw(deck, style, ratio, background, out, handle=handle, accent=accent, logo=logo, form=form, watch=watch, say=click.echo)
 
 
 @carousel.command()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -10,14 +11,15 @@ from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.paths import resource
 from carousel_pipeline.rendering.background import decode
 from carousel_pipeline.rendering.canvas import CANVASES, canvas
-from carousel_pipeline.rendering.draw import render_slide
-from carousel_pipeline.rendering.encode import to_jpeg
+from carousel_pipeline.rendering.draw import draw_slide
+from carousel_pipeline.rendering.encode import to_jpeg, to_pdf, to_png
 from carousel_pipeline.rendering.layout import Brand, layout_deck
 from carousel_pipeline.rendering.scene import LayoutWarning
 from carousel_pipeline.rendering.style import Style, load_style, parse_style
 from carousel_pipeline.requests import Deck, Ratio
 
 _POLL_S = 0.3
+Form = Literal["jpeg", "png", "pdf"]
 
 
 def render(
@@ -30,6 +32,7 @@ def render(
     handle: str = "",
     accent: str | None = None,
     logo: Path | None = None,
+    form: Form = "jpeg",
     watch: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> list[Path]:
@@ -44,6 +47,7 @@ def render(
         handle: brand name on the slides.
         accent: brand colour, `#rrggbb`.
         logo: brand picture, before the handle.
+        form: `jpeg` for posting, `png` without loss, `pdf` one file of all slides for LinkedIn.
         watch: render again whenever the deck or the style file changes, until interrupted.
         say: told one line per slide and per warning.
 
@@ -54,13 +58,13 @@ def render(
     watched = [deck_path, _style_path(style)]
     # Before drawing, or a file saved meanwhile would go unnoticed.
     seen = _stamps(watched)
-    written = _render_once(deck_path, style, ratio, background, out, handle, accent, logo, tell)
+    written = _render_once(deck_path, style, ratio, background, out, handle, accent, logo, form, tell)
     while watch:
         time.sleep(_POLL_S)
         if (now := _stamps(watched)) != seen:
             seen = now
             try:
-                written = _render_once(deck_path, style, ratio, background, out, handle, accent, logo, tell)
+                written = _render_once(deck_path, style, ratio, background, out, handle, accent, logo, form, tell)
             except PermanentError as error:
                 tell(str(error))
     return written
@@ -75,6 +79,7 @@ def _render_once(
     handle: str,
     accent: str | None,
     logo: Path | None,
+    form: Form,
     tell: Callable[[str], None],
 ) -> list[Path]:
     if ratio not in CANVASES:
@@ -88,14 +93,23 @@ def _render_once(
     except OSError as error:
         raise PermanentError(f"{out} cannot be made a folder: {error.strerror}; choose another --out") from error
     paths: list[Path] = []
+    jpegs: list[bytes] = []
     for slide in layout.slides:
-        drawn = render_slide(slide, picture, brand.logo)
-        path = out / f"{slide.position:02}.jpg"
-        path.write_bytes(drawn.jpeg)
-        paths.append(path)
-        tell(f"{path}  contrast {drawn.contrast:.1f}")
+        image, contrast, _ = draw_slide(slide, picture, brand.logo)
+        path = out / f"{slide.position:02}.{'png' if form == 'png' else 'jpg'}"
+        data = to_png(image) if form == "png" else to_jpeg(image)
+        if form == "pdf":
+            jpegs.append(data)
+        else:
+            path.write_bytes(data)
+            paths.append(path)
+        tell(f"{f'slide {slide.position}' if form == 'pdf' else path}  contrast {contrast:.1f}")
         for warning in slide.warnings:
             tell(f"  slide {slide.position}: {describe(warning)}")
+    if jpegs:
+        paths.append(out / "slides.pdf")
+        paths[-1].write_bytes(to_pdf(jpegs))
+        tell(str(paths[-1]))
     return paths
 
 

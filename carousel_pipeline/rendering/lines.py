@@ -447,9 +447,13 @@ def _share(shares: Mapping[str, float], character: str) -> float:
 
 def _first_width(piece: Piece) -> float:
     runs = piece.shaped.runs
-    return runs[0].xs[1] if runs and len(runs[0].xs) > 1 else 0.0
+    if not runs or len(piece.text) < 2:  # a sign alone stays inside
+        return 0.0
+    return runs[0].xs[1] if len(runs[0].xs) > 1 else runs[0].advance
 
 
 def _last_width(piece: Piece) -> float:
     runs = piece.shaped.runs
-    return runs[-1].advance - runs[-1].xs[-1] if runs and len(runs[-1].xs) > 1 else 0.0
+    if not runs or len(piece.text) < 2:  # as above
+        return 0.0
+    return runs[-1].advance - runs[-1].xs[-1]

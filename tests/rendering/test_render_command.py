@@ -34,6 +34,16 @@ def test_slides_are_written(deck_file: Path, tmp_path: Path) -> None:
     assert "contrast" in said[0]
 
 
+def test_slides_are_written_without_loss_or_as_one_file(deck_file: Path, tmp_path: Path) -> None:
+    paths = render(deck_file, "swiss", "1:1", None, tmp_path / "png", form="png")
+    assert [path.name for path in paths] == ["01.png", "02.png", "03.png", "04.png"]
+    with Image.open(paths[0]) as first:
+        assert (first.format, first.size) == ("PNG", (1080, 1080))
+    (pdf,) = render(deck_file, "swiss", "1:1", None, tmp_path / "pdf", form="pdf")
+    assert [path.name for path in (tmp_path / "pdf").iterdir()] == ["slides.pdf"]
+    assert pdf.read_bytes().count(b"/Type/Page/") == 4
+
+
 def test_warnings_are_said_in_words(tmp_path: Path, make_deck: Callable[..., Deck]) -> None:
     path = tmp_path / "deck.json"
     path.write_text(make_deck([("𐎀", ""), ("b", "- word\n" * 90), ("c", "")]).model_dump_json())

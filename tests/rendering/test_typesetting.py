@@ -1,0 +1,177 @@
+"""Lines as a typesetter would set them: fewest, even, never one word alone, signs hanging, room around a highlight."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+
+from carousel_pipeline.rendering import Brand, SlideLayout, canvas, layout_deck, load_style, load_styles, render_slide
+from carousel_pipeline.rendering.canvas import CANVASES
+from carousel_pipeline.rendering.fonts import face, voice
+from carousel_pipeline.rendering.lines import MARK_SIDE, Block, hang, prepare
+from carousel_pipeline.rendering.regions import safe_area, words_area
+from carousel_pipeline.rendering.scene import TextBox, overlap
+from carousel_pipeline.rendering.text import NBSP, parse
+from carousel_pipeline.requests import Deck, Ratio
+
+DeckOf = Callable[[str], Deck]
+MakeDeck = Callable[..., Deck]
+PictureOf = Callable[[str, tuple[int, int]], bytes]
+_INTER = load_style("swiss").fonts.body
+
+
+def _block(text: str, language: str = "en", *, phrases: bool = False) -> Block:
+    return prepare(parse(text), _INTER, language, "•", 1.1, phrases=phrases)
+
+
+def _texts(block: Block, measure: float, *, even: bool) -> list[str]:
+    lines = block.wrap(measure, "even" if even else "ragged")
+    joined = ("".join(unit.text + " " * bool(unit.space) for unit in line.units) for line in lines)
+    return [line.replace(NBSP, " ").strip() for line in joined]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Каждое уведомление стоит до 23 минут внимания. Положите телефон в другую комнату.", "ru"),
+        ("A plan in a drawer is a wish. Put it where your eyes land every day.", "en"),
+        ("大脑害怕的不是工作，而是工作的规模。每条通知会占用你二十三分钟的注意力。", "zh"),
+        ("لا يخاف العقل من العمل بل من حجمه عد نفسك بدقيقتين ثم ابدأ فورا", "ar"),
+    ],
+)
+@pytest.mark.parametrize("shape", ["even", "ragged"])
+def test_no_setting_has_more_lines_than_it_needs_or_is_wider_than_its_measure(
+    text: str, language: str, shape: Literal["even", "ragged"]
+) -> None:
+    block = _block(text, language)
+    for tenths in range(90, 260, 7):
+        measure = tenths / 10
+        lines = block.wrap(measure, shape)
+        assert len(lines) == len(block.wrap(measure, "quick"))
+        assert all(line.width <= measure + 1e-6 for line in lines)
+        words = [unit.text for line in lines for unit in line.units]
+        assert "".join(words) == "".join(unit.text for unit in block.items[0].units)
+
+
+def test_headings_are_even() -> None:
+    for measure in (12.0, 14.0, 16.0):
+        lines = _texts(_block("Which one of these will you try first"), measure, even=True)
+        assert lines == ["Which one of these", "will you try first"]
+
+
+def test_a_last_line_is_never_one_short_word_where_two_fit() -> None:
+    block = _block("Willpower is a morning resource that you should spend on real work")
+    for tenths in range(90, 220, 3):
+        lines = _texts(block, tenths / 10, even=False)
+        assert len(lines) == 1 or " " in lines[-1], lines
+
+
+def test_lines_rather_end_where_the_voice_pauses() -> None:
+    lines = _texts(_block("Willpower is a morning resource. Spend it on the work."), 19.5, even=False)
+    assert lines == ["Willpower is a morning resource.", "Spend it on the work."]
+
+
+def test_an_emoji_never_starts_a_line_of_its_own(make_deck: MakeDeck) -> None:
+    deck = make_deck(
+        [("Запуск за 7 дней 🔥", ""), ("Первый день 👩‍💻", "🚀 Пишем и шлём 👋🏽"), ("Конец 🙌", "")], "ru"
+    )
+    for style in load_styles().values():
+        for slide in layout_deck(deck, style, "4:5").slides:
+            for text in slide.texts:
+                assert not [line for line in text.lines if line in {"🔥", "👩‍💻", "🚀", "👋🏽", "🙌"}], style.id
+
+
+def test_quotation_marks_and_stops_hang_at_both_ends() -> None:
+    (line,) = _block("«Понедельник»").wrap(50.0, "ragged")
+    left, right = hang(line)
+    assert left > 0.15
+    assert right > 0.15
+    (line,) = _block("Hello.").wrap(50.0, "ragged")
+    assert hang(line)[0] == 0
+    assert 0.05 < hang(line)[1] < 0.3
+    (line,) = _block("«مرحبا»").wrap(50.0, "ragged")
+    assert hang(line)[0] == 0
+    assert hang(line)[1] > 0.1
+
+
+def test_hanging_signs_leave_the_letters_on_one_edge(make_deck: MakeDeck) -> None:
+    deck = make_deck([("a", ""), ("Heading", "Слово\n«Слово»"), ("c", "")], "ru")
+    body = next(text for text in layout_deck(deck, load_style("swiss"), "4:5").slides[1].texts if text.name == "body")
+    plain, quoted = body.runs[0], next(run for run in body.runs if run.y > body.runs[0].y)
+    inside = quoted.x + quoted.xs[1]
+    assert 0 < inside - plain.x < (quoted.xs[1] - quoted.xs[0]) * 0.6
+    assert quoted.x < plain.x
+
+
+def test_a_highlight_has_room_on_both_sides(make_deck: MakeDeck) -> None:
+    text = "до ==середины== потом, ==конец==."
+    deck = make_deck([("a", ""), ("Heading", text), ("c", "")], "ru")
+    body = next(text for text in layout_deck(deck, load_style("swiss"), "4:5").slides[1].texts if text.name == "body")
+    outside = [run for run in body.runs if run.ink != "mark"]
+    assert len(body.marks) == 2
+    for mark in body.marks:
+        inside = [run for run in body.runs if run.ink == "mark" and overlap(run.bounds, mark)]
+        assert min(run.bounds[0] for run in inside) - mark[0] >= MARK_SIDE * body.size * 0.9
+        assert not [run for run in outside if overlap(run.bounds, mark)]
+
+
+def test_serif_styles_keep_their_serifs_in_every_script() -> None:
+    speaker = voice(load_style("editorial").fonts.heading, bold=False)
+    for character, stem in {"ع": "NotoNaskhArabic", "ש": "NotoSerifHebrew", "क": "NotoSerifDevanagari", "ก": "NotoSerifThai",
+                            "界": "NotoSerifSC-Medium"}.items():  # fmt: skip
+        picked = speaker.pick(character)
+        assert picked is not None
+        assert picked.startswith(stem)
+        assert face(picked).draws(character)
+    assert not str(voice(load_style("swiss").fonts.heading, bold=False).pick("ع")).startswith("NotoNaskh")
+
+
+def test_figures_of_counters_are_of_one_width(make_deck: MakeDeck) -> None:
+    deck = make_deck([("a", ""), *[(f"Heading {index}", "") for index in range(8)], ("z", "")])
+    for style in ("editorial", "swiss", "clean"):
+        counters = [
+            text.ink for slide in layout_deck(deck, load_style(style), "4:5").slides[1:9] for text in slide.texts
+            if text.name.startswith("counter")
+        ]  # fmt: skip
+        assert len(counters) == 8
+        assert max(ink[2] - ink[0] for ink in counters) - min(ink[2] - ink[0] for ink in counters) < 12
+
+
+@pytest.mark.parametrize("style", load_styles())
+def test_on_wide_slides_words_stand_beside_the_picture(style: str, deck_of: DeckOf) -> None:
+    look = load_style(style)
+    for slide in layout_deck(deck_of("ru"), look, "16:9", Brand(handle="@carousel")).slides:
+        role = look.role("cover" if slide.position == 1 else "last" if slide.position == 4 else "body")
+        if role.picture.place == "full":
+            continue
+        area = words_area(role, CANVASES["16:9"], safe_area(look, CANVASES["16:9"]))
+        for text in slide.texts:
+            assert not overlap(text.ink, slide.picture.box), text.name
+            assert area[0] - text.size <= text.ink[0] <= text.ink[2] <= area[2] + text.size
+
+
+def _inks(slide: SlideLayout) -> set[str]:
+    return {text.accent for text in slide.texts} | {shape.fill for shape in slide.furniture}
+
+
+@pytest.mark.parametrize("style", load_styles())
+def test_a_brand_is_on_every_style_and_stays_readable(style: str, deck_of: DeckOf, picture_of: PictureOf) -> None:
+    ratio: Ratio = "1:1"
+    picture = picture_of("checker", canvas(ratio))
+    for accent in ("#ffe600", "#101010"):
+        brand = Brand(handle="@маленький_бренд", accent=accent)
+        slides = layout_deck(deck_of("ru"), load_style(style), ratio, brand).slides
+        handles = [text for slide in slides for text in slide.texts if text.name.startswith("handle")]
+        assert handles
+        assert {text.lines[0] for text in handles} == {"@маленький_бренд"}
+        plain = layout_deck(deck_of("ru"), load_style(style), ratio, Brand(handle="@маленький_бренд")).slides
+        assert [_inks(slide) for slide in slides] != [_inks(slide) for slide in plain]
+        drawn = render_slide(slides[1], picture)
+        assert drawn.contrast >= 4.5
+        assert drawn.ink_inside
+
+
+def test_centred_lines_are_centred_by_their_letters(make_deck: MakeDeck) -> None:
+    deck = make_deck([("«Слово»", ""), ("b", ""), ("c", "")], "ru")
+    heading: TextBox = layout_deck(deck, load_style("luxe"), "4:5").slides[0].texts[0]
+    assert abs((heading.ink[0] + heading.ink[2]) / 2 - 540) < 8
