@@ -17,7 +17,7 @@ usage = dg.define_asset_job(
 )
 
 report = dg.define_asset_job(
-    "usage_report",
+    "usage_week",
     selection=dg.AssetSelection.assets("usage_report"),
     executor_def=dg.in_process_executor,
     description="Writes the report of a week.",

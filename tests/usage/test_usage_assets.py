@@ -103,7 +103,7 @@ def test_a_roll_up_that_stopped_is_seen_although_it_cannot_say_so(own_past_url: 
 
 def test_the_report_of_a_week_is_kept_and_shown(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     monday = today() - timedelta(days=today().weekday() + 7)
-    done = run("usage_report", str(monday), instance)
+    done = run("usage_week", str(monday), instance)
     [event] = done.asset_materializations_for_node("usage_report")
     assert sum("data:image/png;base64," in str(value.value) for value in event.metadata.values()) == 12
     page = (tmp_path / "artifacts" / str(event.metadata["page"].value)).read_text(encoding="utf-8")
