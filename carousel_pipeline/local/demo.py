@@ -219,7 +219,7 @@ class Play:
                 request_id = str(UUID(make.split(":")[2]))
                 await chat.press(outline, make)
                 with self._screen.step("Album"):
-                    album = await self._album(chat, request_id)
+                    album = await self._album(chat, request_id, outline["message_id"])
                     delivered = time.time()
                 with self._screen.step("Files"):
                     pictures = await _download(chat, album)
@@ -271,6 +271,8 @@ class Play:
             raise DemoError(f"the bot offers no choice of {act} here")
         await chat.press(outline, opener)
         ours = f"{prefix}:{request_id}:"
+        if prefix == "s":
+            return await self._pick_style(chat, request_id, choice)
 
         def find(said: list[Message]) -> Message | None:
             return next((message for message in said if any(data.startswith(ours) for data in buttons(message))), None)
@@ -285,8 +287,27 @@ class Play:
         await chat.press(chooser, f"{ours}{choice}")
         return await self._outline(chat, request_id)
 
-    async def _album(self, chat: Chat, request_id: str) -> list[Message]:
-        """Wait for the pictures and the message under them that says what they cost."""
+    async def _pick_style(self, chat: Chat, request_id: str, style: str) -> Message:
+        """Turn the gallery to `style` and take it; return the outline that follows."""
+        look, take = f"v:{request_id}:{style}", f"s:{request_id}:{style}"
+
+        def showing(sign: str) -> Callable[[list[Message]], Message | None]:
+            return lambda said: next(
+                (message for message in said if any(d.startswith(sign) for d in buttons(message))), None
+            )
+
+        gallery = await chat.wait_for("the gallery", showing(f"v:{request_id}:"), _CHOICE_S)
+        if look not in buttons(gallery):
+            styles = sorted(data.rpartition(":")[2] for data in buttons(gallery) if data.startswith("v:"))
+            raise DemoError(f"there is no {style} among the styles; the bot offers {', '.join(styles)}")
+        if take not in buttons(gallery):
+            await chat.press(gallery, look)
+            gallery = await chat.wait_for("the style", showing(take), _CHOICE_S)
+        await chat.press(gallery, take)
+        return await self._outline(chat, request_id)
+
+    async def _album(self, chat: Chat, request_id: str, outline: int) -> list[Message]:
+        """Wait for the pictures below the outline and the message under them that says what they cost."""
 
         def find(said: list[Message]) -> list[Message] | None:
             for message in said:
@@ -298,7 +319,7 @@ class Play:
                 if any(data.startswith("r:again:") for data in own):
                     if not any(data.startswith("r:files:") for data in own):
                         raise DemoError(f"the carousel was not made; the bot says: “{words(message)}”")
-                    return [picture for picture in said if "photo" in picture]
+                    return [message for message in said if "photo" in message and message["message_id"] > outline]
             return None
 
         return await chat.wait_for("the album", find, _ALBUM_S)
@@ -329,7 +350,7 @@ class Play:
                     runs = (await answer.json())["data"]["runsOrError"]["results"]
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise DemoError(f"Dagster at {self._dagster} does not say how it went: {type(error).__name__}") from error
-        run = next((run for run in runs if run["jobName"] == "carousel"), None)
+        run = next((run for run in runs if run["jobName"] in {"carousel", "edit"}), None)
         steps = {step["stepKey"]: step for step in run["stepStats"]} if run else {}
         return (run["runId"] if run else None), steps
 
