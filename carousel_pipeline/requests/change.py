@@ -212,7 +212,8 @@ def in_other_words(deck: Deck, translation: Deck) -> Deck:
     if len(deck.slides) != len(translation.slides):
         raise EditRefusedError("other_slides")
     slides = [
-        new.model_copy(update={"picture": old.picture})
+        # The translation's source was the deck: where a slide comes from in the user's text, the deck knows.
+        new.model_copy(update={"picture": old.picture, "sentences": old.sentences, "unsourced": old.unsourced})
         for old, new in zip(deck.slides, translation.slides, strict=True)
     ]
     return translation.model_copy(

@@ -77,6 +77,8 @@ def test_every_call_is_on_record_and_a_failing_one_costs_its_neighbours_nothing(
     failed: list[int] = []
     paid.gemini.script = [third_fails_once]
     assert paid.pipeline.run("carousel", request_id).success
+    wishes = json.loads(paid.claude.asked[0]["messages"][0]["content"])["wishes"]
+    assert all(wishes["characters"][role]["heading"] > 20 for role in ("cover", "body", "last"))
     rows = paid.rows(request_id)
     assert [(row["step"], row["slide"], row["outcome"]) for row in rows if row["slide"] in {None, 1}] == [
         ("copy", None, "ok"),
