@@ -18,7 +18,7 @@ from bot.texts import Texts
 from bot.views import Screen
 from carousel_pipeline.payments import MONTHLY, PACKS, TERMS_VERSION, Pack
 from carousel_pipeline.payments.stars import XTR
-from carousel_pipeline.payments.yookassa import YooKassaRefusedError, YooKassaUnavailableError
+from carousel_pipeline.payments.yookassa import YooKassaAnswerError, YooKassaRefusedError, YooKassaUnavailableError
 
 _log = logging.getLogger(__name__)
 _PURCHASES: Final = 10
@@ -118,7 +118,7 @@ async def email(message: Message, event_from_user: User, t: Texts, desk: Desk, s
             email=address,
             return_url=f"https://t.me/{desk.name}",
         )
-    except (YooKassaUnavailableError, YooKassaRefusedError) as error:
+    except (YooKassaUnavailableError, YooKassaRefusedError, YooKassaAnswerError) as error:
         # Nobody has the address of a payment that may have been made: it can only run out.
         _log.warning("no ruble payment: %s", error)
         await message.answer(t("rubles.down"))

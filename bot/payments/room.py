@@ -35,6 +35,7 @@ class Payments:
 
     Attributes:
         cashier: takes updates about money, before they are acknowledged.
+        till: enters what the cashier stored.
         desk: what handlers work with.
         works: its topics of the outbox.
         tasks: what runs for ever, by name.

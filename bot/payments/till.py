@@ -5,8 +5,8 @@ at once, loudly, and reconciliation books the payment all the same. Of a YooKass
 asked for here, apart from the webhook, which has long said 200 (a webhook that waited for the provider hung with it).
 """
 
-import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -15,13 +15,13 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from bot.errors import postpone
+from bot.worker import Worker
 from carousel_pipeline.errors import TransientError
 from carousel_pipeline.payments import StarsPaid, StarsReturned, SubscriptionChanged, read_update
 from carousel_pipeline.payments.books import Books, Letter
 from carousel_pipeline.payments.yookassa import YooKassa, YooKassaRefusedError
 
 _log = logging.getLogger(__name__)
-_POLL_S: Final = 1.0
 _LEASE: Final = timedelta(seconds=30)  # what runs longer is done twice, which changes nothing
 _PARALLEL: Final = 8
 _ATTEMPTS: Final = 60
@@ -43,43 +43,22 @@ class Till:
     def __init__(self, books: Books, yookassa: YooKassa | None) -> None:
         self._books = books
         self._yookassa = yookassa
-        self._news = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._worker = Worker("the ledger's inbox", self._claim, self._enter, parallel=_PARALLEL)
 
     def hint(self) -> None:
         """Hear that a report was stored."""
-        self._news.set()
+        self._worker.hint()
 
     async def run(self) -> None:
         """Work for ever."""
-        while True:
-            self._news.clear()
-            try:
-                while await self._take():
-                    pass
-            except (psycopg.OperationalError, PoolTimeout) as error:
-                _log.warning("the ledger's inbox is not reachable: %s", type(error).__name__)
-            try:
-                async with asyncio.timeout(_POLL_S):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+        await self._worker.run()
 
     async def drain(self) -> None:
         """Wait for what was begun."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._worker.drain()
 
-    async def _take(self) -> bool:
-        room = _PARALLEL - len(self._tasks)
-        if room <= 0:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            return True
-        letters = await self._books.claim(room, _LEASE)
-        for letter in letters:
-            task = asyncio.create_task(self._enter(letter), name=f"report {letter.id}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return len(letters) == room
+    async def _claim(self, limit: int) -> Sequence[Letter]:
+        return await self._books.claim(limit, _LEASE)
 
     async def _enter(self, letter: Letter) -> None:
         try:
