@@ -283,23 +283,20 @@ def progress(t: Texts, request: UUID) -> InlineKeyboardMarkup:
 def control(t: Texts, card: Card, *, undo: bool) -> InlineKeyboardMarkup:
     """Return what can be done with a delivered carousel; `undo` when there is a version before it."""
     slides_ = _numbers(card, SlideAct.OPEN)
-    last = [_press(t("button.undo"), Act.UNDO, card.id)] if undo else []
+    back = [_press(t("button.undo"), Act.UNDO, card.id)] if undo else []
     return _rows(
         [
             *(slides_[start : start + 5] for start in range(0, len(slides_), 5)),
             [_press(t("button.text"), Act.TEXT, card.id), _press(t("button.picture"), Act.PICTURE, card.id)],
-            [
-                _press(t("button.style"), Act.STYLES, card.id),
-                _press(t("button.size"), Act.SIZES, card.id),
-                _press(t("button.translate"), Act.LANGUAGES, card.id),
-            ],
+            [_press(t("button.style"), Act.STYLES, card.id), _press(t("button.size"), Act.SIZES, card.id)],
+            [_press(t("button.translate"), Act.LANGUAGES, card.id), _press(t("button.caption"), Act.CAPTION, card.id)],
             [
                 _press(t("button.files"), Act.FILES, card.id),
                 _press(t("button.pdf"), Act.PDF, card.id),
                 _press(t("button.zip"), Act.ZIP, card.id),
             ],
-            [_press(t("button.caption"), Act.CAPTION, card.id), _press(t("button.show"), Act.SHOW, card.id)],
-            [*last, _press(t("button.new_like"), Act.AGAIN, card.id)],
+            [_press(t("button.show"), Act.SHOW, card.id), *back],
+            [_press(t("button.new_like"), Act.AGAIN, card.id)],
         ]
     )
 

@@ -10,13 +10,15 @@ select bot.undo_target(%(id)s) as id;
 -- name: album
 select position, kind, file_id from carousel.album where request_id = %(id)s order by position limit 10;
 
--- One page of what was delivered, newest first; the next one begins after the last carousel of this one.
+-- One page of what was delivered, newest first, of each carousel the last version; the next one begins after the last carousel of this one.
 -- name: history
 select c.id, c.confirmed_at as at, c.options ->> 'style' as style, c.deck #>> '{slides,0,heading}' as title,
        jsonb_array_length(c.deck -> 'slides') as slides
   from bot.card c
  where c.tg_user_id = %(tg)s and c.phase = 'confirmed' and c.money = 'delivered'
    and exists (select 1 from carousel.album a where a.request_id = c.id)
+   and not exists (select 1 from carousel.request k join ledger.request l on l.id = k.id and l.state = 'delivered'
+                    where k.parent_id = c.id and k.change ? 'base')
    and (%(after)s::uuid is null
         or (c.confirmed_at, c.id) < (select a.confirmed_at, a.id from bot.card a where a.id = %(after)s and a.tg_user_id = %(tg)s))
  order by c.confirmed_at desc, c.id desc limit %(limit)s;
