@@ -98,7 +98,19 @@ def render(
     """Draw a deck from a JSON file: typography alone, for designers."""
     from carousel_pipeline.rendering.command import render as draw
 
-    draw(deck, style, ratio, background, out, handle=handle, accent=accent, logo=logo, form=form, watch=watch, say=click.echo)
+    draw(
+        deck,
+        style,
+        ratio,
+        background,
+        out,
+        handle=handle,
+        accent=accent,
+        logo=logo,
+        form=form,
+        watch=watch,
+        say=click.echo,
+    )
 
 
 @carousel.command()
@@ -289,6 +301,28 @@ def ops_resolve(request_id: UUID, actor: str, reason: str, *, got: bool, as_json
     from carousel_pipeline.ops import resolve
 
     resolve(request_id, got=got, actor=actor, reason=reason, as_json=as_json)
+
+
+@ops.command("rules")
+@_JSON
+def ops_rules(*, as_json: bool) -> None:
+    """See the figures that may be tuned: deadlines, gifts, caps."""
+    from carousel_pipeline.ops import rules
+
+    rules(as_json=as_json)
+
+
+@ops.command("rule")
+@click.argument("name")
+@click.argument("value", type=click.IntRange(0, 1_000_000))
+@_ACTOR
+@_REASON
+@_JSON
+def ops_rule(name: str, value: int, actor: str, reason: str, *, as_json: bool) -> None:
+    """Tune one of these figures for every process, at once."""
+    from carousel_pipeline.ops import rule
+
+    rule(name, value, actor=actor, reason=reason, as_json=as_json)
 
 
 @ops.command("payments")

@@ -153,6 +153,36 @@ def grant(tg_user_id: int, credits_: int, *, key: str | None, actor: str, reason
         )
 
 
+def rules(*, as_json: bool = False) -> None:
+    """Print the figures that an operator may tune: deadlines, gifts, caps.
+
+    Raises:
+        ConfigurationError: there is no database to ask.
+    """
+    with _ledger() as (_, ledger):
+        found = ledger.rules()
+    if as_json:
+        _print_json({row["name"]: row["value"] for row in found})
+    else:
+        _print_rows(_console(), "rules", found)
+
+
+def rule(name: str, value: int, *, actor: str, reason: str, as_json: bool = False) -> None:
+    """Set one of these figures; it holds from the ledger's next call on, for every process.
+
+    Raises:
+        OutOfRangeError: there is no such figure.
+        DecisionError: the actor or the reason is too short.
+    """
+    decision = _decision(actor, reason)
+    with _ledger() as (_, ledger):
+        before = ledger.tune(name, value, decision)
+    if as_json:
+        _print_json({"name": name, "before": before, "value": value})
+    else:
+        _console().print(f"{name}: {value} instead of {before}")
+
+
 def payments(*, as_json: bool = False) -> None:
     """Print what waits for a human: payments that fit no order, refunds that Telegram does not take, unreadable reports.
 

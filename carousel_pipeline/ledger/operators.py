@@ -33,7 +33,7 @@ class Decision:
 
 
 class OperatorLedger:
-    """`carousel ops`: show, release, reopen, grant, resolve."""
+    """`carousel ops`: show, release, reopen, grant, resolve, rules."""
 
     def __init__(self, connection: Connection[Row]) -> None:
         self._connection = connection
@@ -82,6 +82,19 @@ class OperatorLedger:
     def dead_letter(self, outbox_id: int, decision: Decision, *, retry: bool) -> bool:
         """Try a message again from the beginning, or give it up; False: there is none waiting under this id."""
         return self._decide("ledger.ops_outbox", decision, id=outbox_id, retry=retry)["changed"] is True
+
+    def rules(self) -> list[Row]:
+        """Return the figures that may be tuned: name, value, note."""
+        return self._rows("ledger.rules")
+
+    def tune(self, name: str, value: int, decision: Decision) -> int:
+        """Set one of them, from the next call of the ledger on, and return what it was.
+
+        Raises:
+            OutOfRangeError: there is no such figure, or it cannot be negative.
+        """
+        before: int = self._decide("ledger.ops_rule", decision, rule=name, value=value)["before"]
+        return before
 
     def violations(self) -> list[Row]:
         """Return the broken invariants: none, always."""

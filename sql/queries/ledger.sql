@@ -62,6 +62,12 @@ select ledger.ops_resolve(%(id)s, %(got)s, %(actor)s, %(reason)s) as state
 -- name: ops_grant
 select ledger.promo(%(tg)s, %(credits)s, %(key)s, %(actor)s, %(reason)s) as granted
 
+-- name: rules
+select name, value, note from ledger.rule order by name limit 100
+
+-- name: ops_rule
+select ledger.ops_rule(%(rule)s, %(value)s, %(actor)s, %(reason)s) as before
+
 -- name: ops_outbox
 select ledger.ops_outbox(%(id)s, %(retry)s, %(actor)s, %(reason)s) as changed
 
