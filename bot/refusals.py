@@ -12,9 +12,16 @@ OUTLINE_IN_WORK: Final = "LC002"
 NO_CREDITS: Final = "LD007"
 RESTRICTED: Final = "LD008"
 TOO_MANY_CHANGES: Final = "LC004"
+FORGOTTEN: Final = "LC005"
 
 _WORDS: Final = MappingProxyType(
-    {TOO_MANY_OUTLINES: "limit", OUTLINE_IN_WORK: "busy", RESTRICTED: "restricted", TOO_MANY_CHANGES: "changes"}
+    {
+        TOO_MANY_OUTLINES: "limit",
+        OUTLINE_IN_WORK: "busy",
+        RESTRICTED: "restricted",
+        TOO_MANY_CHANGES: "changes",
+        FORGOTTEN: "forgotten",
+    }
 )
 
 

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
+import psycopg
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from carousel_pipeline.database import query
-from carousel_pipeline.errors import PermanentError
+from carousel_pipeline.errors import PermanentError, TransientError
 from carousel_pipeline.requests import Deck, Options
 from carousel_pipeline.requests.change import Change
 from carousel_pipeline.requests.options import Kind
 
+_BEING_DELETED = "LC006"
 ArtifactRole = Literal["picture", "slide", "pdf", "zip"]
 AlbumKind = Literal["photo", "document"]
 Step = Literal["queued", "pictures", "rendering", "sending"]
@@ -136,10 +138,19 @@ class RequestRecords:
         self.keep_artifacts(request_id, [row])
 
     def keep_artifacts(self, request_id: UUID, rows: Sequence[ArtifactRow]) -> None:
-        """Record several, in one round trip."""
+        """Record several, in one round trip.
+
+        Raises:
+            TransientError: the cleanup is deleting an equal object at this moment.
+        """
         values = [{"id": request_id, **row.model_dump(exclude={"meta"}), "meta": Jsonb(row.meta)} for row in rows]
-        with self._connection.cursor() as cursor:
-            cursor.executemany(query("requests.keep_artifact"), values)
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.executemany(query("requests.keep_artifact"), values)
+        except psycopg.Error as error:
+            if error.sqlstate == _BEING_DELETED:
+                raise TransientError("the same object is being deleted; it is stored again", retry_after_s=60) from None
+            raise
 
     def album(self, request_id: UUID) -> list[AlbumItem]:
         """Return the album, in order; empty while it is not known to have arrived."""

@@ -32,20 +32,15 @@ create index doomed_object_deleted on carousel.doomed_object (deleted_at) where 
 create function carousel.deletion_echo() returns interval language sql immutable as $f$ select interval '2 minutes' $f$;
 create function carousel.least_age() returns interval language sql immutable as $f$ select interval '1 day' $f$;
 
--- The same lock for who deletes a key (alone) and who points at it (together).
-create function carousel._lock_key(p_key text, p_alone boolean) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $f$
-begin
-  if p_alone then perform pg_advisory_xact_lock(hashtextextended(p_key, 8));
-  else perform pg_advisory_xact_lock_shared(hashtextextended(p_key, 8)); end if;
-end $f$;
+-- One lock for who deletes a key (alone) and who points at it (together). Whoever deletes never waits, so nobody can wait crosswise.
+create function carousel._key_lock(p_key text) returns bigint language sql immutable as $f$ select hashtextextended(p_key, 8) $f$;
 
 create function carousel.point_at_object() returns trigger
 language plpgsql set search_path = carousel, pg_temp as $f$
 declare wanted text := to_jsonb(new) ->> tg_argv[0]; d carousel.doomed_object;
 begin
   if wanted is null then return new; end if;
-  perform carousel._lock_key(wanted, false);
+  perform pg_advisory_xact_lock_shared(carousel._key_lock(wanted));
   select * into d from carousel.doomed_object x where x.key = wanted;
   if not found then return new; end if;
   if d.deleting_at is not null and (d.deleted_at is null or d.deleted_at > clock_timestamp() - carousel.deletion_echo()) then
@@ -127,7 +122,8 @@ declare d carousel.doomed_object;
 begin
   delete from carousel.doomed_object where deleted_at < clock_timestamp() - carousel.deletion_echo();
   for d in select * from carousel.doomed_object where deleted_at is null order by key limit p_limit loop
-    perform carousel._lock_key(d.key, true);
+    -- Somebody is pointing at it at this moment: it is left for the next time.
+    continue when not pg_try_advisory_xact_lock(carousel._key_lock(d.key));
     if d.deleting_at is null then
       if exists (select 1 from carousel.artifact a where a.key = d.key)
          or exists (select 1 from carousel.brand b where b.logo_key = d.key) then
@@ -152,7 +148,7 @@ language sql security definer set search_path = bot, pg_temp as $f$
   select count(*) from gone $f$;
 
 revoke all on carousel.doomed_object, carousel.settled_request from public;
-revoke all on function carousel.deletion_echo(), carousel.least_age(), carousel._lock_key(text, boolean), carousel.point_at_object(),
+revoke all on function carousel.deletion_echo(), carousel.least_age(), carousel._key_lock(text), carousel.point_at_object(),
   carousel.remembered_origin(), carousel.forget(uuid, jsonb), carousel.doom_orphans(text[]), carousel.claim_doomed(int),
   carousel.objects_deleted(text[]), carousel.forget_drafts(interval) from public;
 grant select on carousel.doomed_object, carousel.settled_request to led_pipeline, led_ops;
