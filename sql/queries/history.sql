@@ -4,7 +4,7 @@
 select not exists (select from ledger.app_user) as empty
 
 -- name: patience
-set statement_timeout = 0
+set statement_timeout = 0; set idle_in_transaction_session_timeout = 0
 
 -- name: without_triggers
 set local session_replication_role = replica

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("usage")
 STEPS: Final = (
     "ask", "ask", "outline", "outline", "give_up_outline", "discard", "buy", "buy", "confirm", "confirm", "work", "work",
     "arrive", "arrive", "doubt", "answer", "refund", "second_life", "buy", "reverse", "night", "night", "roll_up", "roll_up",
-    "forget",
+    "forget", "call",
 )  # fmt: skip
 _DECK: Final = {"language": "en", "slides": [{}, {}, {}]}
 _MOMENTS: Final = b"""
@@ -92,6 +92,11 @@ class World:
             for outcome in ("refused", "ok")[choice % 2 :]:
                 self._call(request, "picture", outcome, 0.039 if outcome == "ok" else 0)
             self.one("select ledger.rendered(%s, %s)", request, fence)
+
+    def call(self, choice: int) -> None:
+        """A call of a run that died: nothing else changes."""
+        if (request := self.pick(choice, "true")) is not None:
+            self._call(request, "picture", "failed", 0.01)
 
     def arrive(self, choice: int) -> None:
         self._send(choice, "sent")
@@ -200,6 +205,32 @@ def test_what_was_built_by_and_by_is_what_is_built_at_once(world: World, steps: 
         build(session, known_days(session))
     assert by_and_by == world.rows()
     world.all.execute(b"drop schema if exists plain cascade")
+    roll_up_plainly(world.all)
+    assert {table: disagreeing(world.all, table) for table in TABLES} == dict.fromkeys(TABLES, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "late"),
+    [
+        ((), "outline"), ((), "give_up_outline"), (("outline",), "discard"), (("outline", "buy"), "confirm"),
+        (("outline", "buy", "confirm"), "work"), (("outline", "buy", "confirm"), "refund"),
+        (("outline", "buy", "confirm", "work"), "arrive"), (("outline", "buy", "confirm", "work"), "doubt"),
+        (("outline", "buy", "confirm", "work", "doubt"), "answer"), (("outline", "buy", "confirm", "refund"), "second_life"),
+        ((), "buy"), (("buy",), "reverse"), (("outline", "night"), "forget"), ((), "ask"),
+        (("outline",), "call"),
+    ],
+)  # fmt: skip
+def test_a_late_fact_rebuilds_its_day_and_no_other(world: World, before: tuple[str, ...], late: str) -> None:
+    """Each kind of change by itself, after nights in which nothing happened: only its own mark can tell that it came."""
+    for step in ("ask", *before, "night", "roll_up", "night", "roll_up"):
+        world.step(step, 0)
+    with usage_session(world.url) as session:
+        known = {str(row["day"]) for row in session.execute(b"select day from usage.day")}
+        assert stale_days(session) == []
+        world.step(late, 0)
+        changed = stale_days(session)
+        assert 1 <= len(changed) < len(known)
+        build(session, changed)
     roll_up_plainly(world.all)
     assert {table: disagreeing(world.all, table) for table in TABLES} == dict.fromkeys(TABLES, 0)
 
