@@ -24,6 +24,7 @@ _SWIPE = MappingProxyType(
     {
         "en": "swipe", "ru": "листай", "uk": "гортай", "de": "weiter", "fr": "suite", "es": "desliza", "it": "scorri",
         "pt": "deslize", "pl": "dalej", "ar": "اسحب", "he": "החליקו", "zh": "滑动", "hi": "स्वाइप", "th": "ปัด",
+        "el": "σύρε", "tr": "kaydır", "nl": "veeg", "ja": "スワイプ", "be": "гартай", "kk": "сырғыт", "fa": "بکشید",  # noqa: RUF001  # Turkish
     }
 )  # fmt: skip
 

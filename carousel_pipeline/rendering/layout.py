@@ -530,7 +530,7 @@ def _picture(plan: _Plan) -> PicturePlace:
 
 
 def _veil(plan: _Plan, texts: tuple[int, ...], box: Box, axis: Literal["x", "y"], opacity: float = 0.0) -> ScrimPlace:
-    fade = plan.role.scrim.fade if opacity or len(texts) > 1 else min(plan.role.scrim.fade, 110)
+    fade = plan.role.scrim.fade if opacity or len(texts) > 1 else min(plan.role.scrim.fade, 200)
     return ScrimPlace("veil", box, axis, plan.style.colours.veil, opacity, fade, 0, None, 0, texts)
 
 

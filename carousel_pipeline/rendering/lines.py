@@ -272,6 +272,9 @@ def prepare(
 @lru_cache(maxsize=1024)
 def _prepare(paragraphs: tuple[Paragraph, ...], setting: _Setting, bullet: str, indent: float) -> Block:
     items = tuple(_item(paragraph, setting, bullet, indent) for paragraph in paragraphs)
+    # One edge for all items of a list, though "2." is wider than "1.".
+    common = max(item.indent for item in items) if items else 0.0
+    items = tuple(replace(item, indent=common) if item.marker else item for item in items)
     inks = [piece.shaped.ink for item in items for unit in item.units for piece in unit.pieces]
     ink_top = max((ink[3] for ink in inks), default=_CAP)
     ink_bottom = max((-ink[1] for ink in inks), default=0.0)

@@ -175,3 +175,9 @@ def test_centred_lines_are_centred_by_their_letters(make_deck: MakeDeck) -> None
     deck = make_deck([("«Слово»", ""), ("b", ""), ("c", "")], "ru")
     heading: TextBox = layout_deck(deck, load_style("luxe"), "4:5").slides[0].texts[0]
     assert abs((heading.ink[0] + heading.ink[2]) / 2 - 540) < 8
+
+
+def test_items_of_a_numbered_list_start_on_one_edge(make_deck: MakeDeck) -> None:
+    deck = make_deck([("a", ""), ("Heading", "1. one\n2. one\n10. one"), ("c", "")])
+    body = next(text for text in layout_deck(deck, load_style("swiss"), "4:5").slides[1].texts if text.name == "body")
+    assert len({round(run.x, 3) for run in body.runs if run.ink == "text"}) == 1
