@@ -294,6 +294,23 @@ async def test_what_was_finished_while_somebody_was_away_is_kept(app: SimpleName
     assert app.pipeline.violations() == []
 
 
+async def test_while_a_provider_rests_nobody_waits_for_it(app: SimpleNamespace) -> None:
+    person = await app.stage.guest()
+    request, outline = await app.stage.outlined(person)
+    for provider in ("anthropic", "gemini"):
+        app.pipeline.sql(
+            "insert into carousel.provider_state (provider, failures, opened_until, reason)"
+            " values (%(provider)s, 5, clock_timestamp() + interval '150 seconds', 'test')", None, provider=provider,
+        )  # fmt: skip
+    for label in ("Make it", "Again"):
+        answer = await person.hears(await person.presses(outline, label))
+        assert "resting for about 3 minutes. Nothing was charged" in answer["text"]
+    await person.says("another text for later")
+    await person.sees("resting for about 3 minutes")
+    assert app.pipeline.sql("select phase from carousel.request") == [{"phase": "outlined"}]
+    assert request
+
+
 @pytest.mark.finding("M6", "m32")
 async def test_a_crafted_change_touches_nothing(app: SimpleNamespace) -> None:
     person, stranger = await app.stage.guest(), await app.stage.guest()

@@ -37,6 +37,16 @@ def test_the_longest_outline_fits_into_a_message(locale: str) -> None:
     assert "&lt;дело&gt;" in screen.text
 
 
+def test_what_the_text_does_not_say_is_flagged_before_anybody_pays() -> None:
+    flagged = card(3)
+    assert flagged.deck is not None
+    slide = flagged.deck.slides[1].model_copy(update={"unsourced": ("**40 %** faster", "since 1998", "a third claim")})
+    deck = flagged.deck.model_copy(update={"slides": (flagged.deck.slides[0], slide, flagged.deck.slides[2])})
+    said = outline(texts("en"), flagged.model_copy(update={"deck": deck}), "x", demo=False).text
+    assert said.count("Not in your text") == 1
+    assert "Not in your text: 40 % faster, since 1998" in said
+
+
 def test_progress_says_place_estimate_and_steps() -> None:
     t = texts("en")
     waiting = progress(t, card(phase="confirmed", money="reserved"), Queue(ahead=2, usual_s=11.2)).text
