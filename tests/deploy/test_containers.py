@@ -67,6 +67,20 @@ def test_without_a_token_the_local_telegram_stands_in(local: dict[str, str]) -> 
     assert environment["TELEGRAM_BOT_TOKEN"] == Path(local["LOCAL_TELEGRAM_TOKEN_FILE"]).read_text()
 
 
+def test_without_a_bucket_the_storage_beside_is_used_with_its_own_key(tmp_path: Path) -> None:
+    write_keys(tmp_path)
+    given = {
+        "ARTIFACTS_URL": "",
+        "LOCAL_STORAGE_URL": "http://storage:7070",
+        "LOCAL_STORAGE_KEY_FILE": str(tmp_path / "storage" / "secret"),
+    }
+    environment = prepared(given)
+    assert environment["S3_ENDPOINT_URL"] == "http://storage:7070"
+    assert environment["AWS_SECRET_ACCESS_KEY"] == (tmp_path / "storage" / "secret").read_text()
+    assert environment["ARTIFACTS_URL"].startswith("s3://")
+    assert prepared(given | {"ARTIFACTS_URL": "s3://another"}) == given | {"ARTIFACTS_URL": "s3://another"}
+
+
 def test_a_real_bot_never_ends_up_at_the_local_telegram(local: dict[str, str]) -> None:
     given = local | {"TELEGRAM_BOT_TOKEN": REAL_TOKEN, "TELEGRAM_API_URL": ""}
     assert prepared(given) == given

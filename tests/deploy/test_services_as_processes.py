@@ -28,14 +28,14 @@ from carousel_pipeline.local.probes import free_port
 
 from . import compose_file
 
-pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(900)]
 
 OURS = "carousel-pipeline:0.1.0"
 ENTRY = ("python", "-m", "carousel_pipeline.containers.entry")
 # The image's own environment, as the Dockerfile sets it.
 IMAGE = {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-HEALTHY_S = 120.0
-PORTS = ("3000", "3001", "4000", "5432", "7070", "8082")
+HEALTHY_S = 300.0
+PORTS = ("3000", "3001", "4000", "5432", "7070", "8082", "8090")
 
 
 class Machine:
@@ -55,8 +55,8 @@ class Machine:
 
     def here(self, service: str, text: str) -> str:
         text = re.sub(r"(@|//)(?:postgres|storage|webserver|local-telegram):", r"\g<1>127.0.0.1:", text)
-        text = re.sub(r"^0\.0\.0\.0$", "127.0.0.1", text)
-        text = re.sub(r"\b(?:3000|3001|4000|5432|7070|8081|8082)\b", lambda port: self.ports[port[0]], text)
+        text = re.sub(r"^0\.0\.0\.0(?=$|:)", "127.0.0.1", text)
+        text = re.sub(r"\b(?:3000|3001|4000|5432|7070|8081|8082|8090)\b", lambda port: self.ports[port[0]], text)
         text = re.sub(r"^(file://)?(?=/keys|/var/lib)", rf"\g<1>{self.folder}", text)
         return text.replace("/run/dagster", str(self.folder / "run" / service)).replace(
             "/tmp/carousel",  # noqa: S108 - the container's
