@@ -25,11 +25,14 @@ from aiogram.exceptions import AiogramError, TelegramUnauthorizedError
 from aiogram.methods import (
     AnswerCallbackQuery,
     DeleteMessage,
+    EditMessageMedia,
     EditMessageReplyMarkup,
     EditMessageText,
     Response,
+    SendChatAction,
     SendMediaGroup,
     SendMessage,
+    SendPhoto,
 )
 from aiogram.types import BotCommandScopeAllPrivateChats, Message, Update, User
 from aiohttp import web
@@ -79,10 +82,13 @@ _BUILT_AT_START: Final[tuple[type[BaseModel], ...]] = (
     Update,
     AnswerCallbackQuery,
     DeleteMessage,
+    EditMessageMedia,
     EditMessageReplyMarkup,
     EditMessageText,
+    SendChatAction,
     SendMediaGroup,
     SendMessage,
+    SendPhoto,
     Response[User],
     Response[Message],
     Response[Message | bool],
@@ -322,8 +328,7 @@ async def _introduce(bot: Bot, *, polls: bool) -> User:
                 # Telegram shows the commands without a language to everybody whose language has none of its own.
                 for code in (locale, None) if locale == DEFAULT_LOCALE else (locale,):
                     await bot.set_my_commands(commands, BotCommandScopeAllPrivateChats(), language_code=code)
-                    await bot.set_my_description(texts(locale)("about.long"), language_code=code)
-                    await bot.set_my_short_description(texts(locale)("about.short"), language_code=code)
+                    await _describe(bot, texts(locale), code)
         except TelegramUnauthorizedError:
             raise ConfigurationError(
                 "TELEGRAM_BOT_TOKEN is not known to Telegram: get a new one from @BotFather"
@@ -334,6 +339,17 @@ async def _introduce(bot: Bot, *, polls: bool) -> User:
         else:
             return me
     raise ConfigurationError("Telegram does not answer: check TELEGRAM_API_URL and the network")
+
+
+async def _describe(bot: Bot, t: Texts, code: str | None) -> None:
+    """Say what the bot is for where it says something else: Telegram limits how often a bot may change it."""
+    try:
+        if (await bot.get_my_description(language_code=code)).description != t("about.long"):
+            await bot.set_my_description(t("about.long"), language_code=code)
+        if (await bot.get_my_short_description(language_code=code)).short_description != t("about.short"):
+            await bot.set_my_short_description(t("about.short"), language_code=code)
+    except AiogramError as error:
+        _log.warning("the bot's description stays as it was: %s", type(error).__name__)
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:

@@ -51,7 +51,6 @@ class Brand(_Row):
     handle: str | None = None
     logo_key: str | None = None
     accent: str | None = None
-    style: str | None = None
 
 
 class ClosedProvider(_Row):

@@ -13,6 +13,7 @@ NO_CREDITS: Final = "LD007"
 RESTRICTED: Final = "LD008"
 TOO_MANY_CHANGES: Final = "LC004"
 FORGOTTEN: Final = "LC005"
+BEING_DELETED: Final = "LC006"
 
 _WORDS: Final = MappingProxyType(
     {
@@ -21,6 +22,7 @@ _WORDS: Final = MappingProxyType(
         RESTRICTED: "restricted",
         TOO_MANY_CHANGES: "changes",
         FORGOTTEN: "forgotten",
+        BEING_DELETED: "again",
     }
 )
 

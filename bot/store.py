@@ -23,7 +23,6 @@ from bot.models import (
     OutboxItem,
     Person,
     Queue,
-    StoredSlide,
     Taken,
 )
 from bot.throttle import Limit
@@ -198,18 +197,6 @@ class Store:
     async def message_drop(self, request: UUID, kind: str) -> None:
         """Forget such a message."""
         await self._rows("message_drop", id=request, kind=kind)
-
-    async def slides(self, request: UUID) -> list[StoredSlide]:
-        """Return a request's finished slides in order."""
-        return [StoredSlide.of(row) for row in await self._rows("slides", id=request)]
-
-    async def document_put(self, request: UUID, files: dict[int, str]) -> None:
-        """Keep Telegram's ids of full-quality files, by slide."""
-        await self._rows("document_put", id=request, positions=list(files), files=list(files.values()))
-
-    async def document_drop(self, request: UUID) -> None:
-        """Forget them: Telegram refused one."""
-        await self._rows("document_drop", id=request)
 
     async def outbox_claim(self, topics: Sequence[str], limit: int, lease: timedelta) -> list[OutboxItem]:
         """Take due rows of `topics`; they come back after `lease` unless done."""

@@ -200,7 +200,8 @@ def refund_reason(reason: str) -> str:
 
 def ask_arrival(t: Texts, card: Card) -> Screen:
     """Return the question whether an album arrived."""
-    return Screen(t.count("ask.text", card.price or 0), keyboards.in_doubt(t, card.id))
+    question = t.count("ask.text", card.price) if card.price else t("ask.free")
+    return Screen(question, keyboards.in_doubt(t, card.id))
 
 
 def busy(t: Texts, closed: Sequence[ClosedProvider], wanted: str) -> Html | None:

@@ -66,7 +66,7 @@ create table bot.message (
 
 create table bot.document (
   request_id uuid not null constraint document_request_fk references carousel.request (id) on delete cascade,
-  role text not null default 'slide' constraint document_role check (role in ('slide', 'pdf', 'zip')),
+  role text not null constraint document_role check (role in ('slide', 'pdf', 'zip')),
   position int not null constraint document_position_range check (position between 1 and 10),
   file_id text not null,
   created_at timestamptz not null default clock_timestamp(),

@@ -8,25 +8,22 @@ create table carousel.brand (
   handle text constraint brand_handle_length check (length(handle) between 1 and 40),
   logo_key text constraint brand_logo_key_shape check (logo_key ~ '^objects/[0-9a-f]{2}/[0-9a-f]{64}\.[a-z]+$'),
   accent text constraint brand_accent_colour check (accent ~ '^#[0-9a-f]{6}$'),
-  style text constraint brand_style_name check (style ~ '^[a-z][a-z0-9_]{1,31}$'),
   created_at timestamptz not null default clock_timestamp(),
   updated_at timestamptz not null default clock_timestamp()
 );
 comment on table carousel.brand is 'put on every slide of the person''s carousels; a null is simply not there';
-comment on column carousel.brand.style is 'the look of new carousels, or null for the one chosen last';
 create index brand_logo on carousel.brand (logo_key) where logo_key is not null;
 create trigger t_touch before update on carousel.brand for each row execute function ledger.touch();
 
 -- Sets the named parts, each given as a string or as null to take it away; parts that are not named stay.
 create function carousel.set_brand(p_user bigint, p_parts jsonb) returns void
 language sql security definer set search_path = carousel, pg_temp as $f$
-  insert into carousel.brand as b (user_id, handle, logo_key, accent, style)
-  values (p_user, p_parts ->> 'handle', p_parts ->> 'logo_key', p_parts ->> 'accent', p_parts ->> 'style')
+  insert into carousel.brand as b (user_id, handle, logo_key, accent)
+  values (p_user, p_parts ->> 'handle', p_parts ->> 'logo_key', p_parts ->> 'accent')
   on conflict on constraint brand_pk do update set
     handle = case when p_parts ? 'handle' then excluded.handle else b.handle end,
     logo_key = case when p_parts ? 'logo_key' then excluded.logo_key else b.logo_key end,
-    accent = case when p_parts ? 'accent' then excluded.accent else b.accent end,
-    style = case when p_parts ? 'style' then excluded.style else b.style end $f$;
+    accent = case when p_parts ? 'accent' then excluded.accent else b.accent end $f$;
 
 -- Carousels that were finished while their person had blocked the bot: refunded then, kept since, and nobody was told.
 create function bot.kept_for(p_user bigint) returns setof uuid

@@ -144,20 +144,6 @@ on conflict on constraint message_pk do update set chat_id = excluded.chat_id, m
 -- name: message_drop
 delete from bot.message where request_id = %(id)s and kind = %(kind)s returning chat_id, message_id;
 
--- name: slides
-select a.position, a.key, a.content_type, a.bytes, d.file_id
-  from carousel.artifact a left join bot.document d on d.request_id = a.request_id and d.position = a.position
- where a.request_id = %(id)s and a.role = 'slide' order by a.position;
-
--- name: document_put
-insert into bot.document (request_id, position, file_id)
-select %(id)s, sent.position, sent.file_id
-  from unnest(%(positions)s::int[], %(files)s::text[]) as sent (position, file_id)
-on conflict on constraint document_pk do update set file_id = excluded.file_id;
-
--- name: document_drop
-delete from bot.document where request_id = %(id)s;
-
 -- name: outbox_claim
 select id, topic, dedupe_key, payload, attempts from ledger.outbox_claim(%(topics)s::text[], %(limit)s, %(lease)s::interval);
 

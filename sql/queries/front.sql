@@ -24,7 +24,7 @@ select c.id, c.confirmed_at as at, c.options ->> 'style' as style, c.deck #>> '{
  order by c.confirmed_at desc, c.id desc limit %(limit)s;
 
 -- name: brand
-select handle, logo_key, accent, style from carousel.brand where user_id = %(user)s;
+select handle, logo_key, accent from carousel.brand where user_id = %(user)s;
 
 -- name: set_brand
 select carousel.set_brand(%(user)s, %(parts)s);
