@@ -18,7 +18,7 @@ export const addUser = (profile) => call("POST", "/sim/users", { ...profile, sta
 export const setLanguage = (chat, code) => call("PATCH", `/sim/users/${chat}`, { language_code: code });
 export const chat = (id) => call("GET", `/sim/chats/${id}`);
 export const messages = (id) => call("GET", `/sim/chats/${id}/messages`);
-export const say = (id, text) => call("POST", `/sim/chats/${id}/messages`, { text });
+export const say = (id, text, replyTo) => call("POST", `/sim/chats/${id}/messages`, { text, reply_to_message_id: replyTo });
 export const press = (id, message, data) => call("POST", `/sim/chats/${id}/press`, { message_id: message, data });
 export const block = (id, blocked) => call("POST", `/sim/chats/${id}/${blocked ? "block" : "unblock"}`);
 

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { bubble, summary } from "./bubbles.js";
 import { Composer } from "./composer.js";
-import { $, dress, el } from "./dom.js";
+import { $, dress, el, jump } from "./dom.js";
 import { day, t, use } from "./i18n.js";
 import { alert, people, toast } from "./notices.js";
 import { isInvoice, openInvoice } from "./pay.js";
@@ -109,7 +109,7 @@ function renderUnit(key) {
     units.delete(key);
     return;
   }
-  const node = bubble(members, { onCommand: (text) => composer.say(text), onButton });
+  const node = bubble(members, { onCommand: (text) => composer.say(text), onButton, onReply: (message) => composer.answer(message) });
   if (old) {
     old.replaceWith(node);
     node.classList.add("still");
@@ -282,9 +282,7 @@ scroller.addEventListener("scroll", () => {
   idle = setTimeout(() => scroller.classList.remove("scrolling"), 1200);
 });
 $("to-end").addEventListener("click", () => toEnd("smooth"));
-$("pinned").addEventListener("click", () => {
-  document.querySelector(`[data-message-id="${chat.pinned}"]`)?.scrollIntoView({ block: "center", behavior: "smooth" });
-});
+$("pinned").addEventListener("click", () => jump(chat.pinned));
 const keepEnd = new ResizeObserver(() => stuck && toEnd("instant"));
 keepEnd.observe(scroller);
 

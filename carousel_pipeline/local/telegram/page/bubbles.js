@@ -1,7 +1,7 @@
 // Messages to nodes. A unit is what stands in one bubble: a message, or all messages of an album.
 
 import { fileUrl } from "./api.js";
-import { el, icon } from "./dom.js";
+import { dress, el, icon, jump } from "./dom.js";
 import { formatted } from "./entities.js";
 import { size, t, time } from "./i18n.js";
 import { mosaic } from "./mosaic.js";
@@ -53,7 +53,9 @@ export function bubble(messages, act) {
     "data-message-id": first.message_id,
     "data-from": mine ? "user" : "bot",
   });
-  unit.append(body);
+  unit.append(body, replyButton(first, act));
+  // On a phone there is nothing to point with: two taps answer, as a swipe does elsewhere.
+  body.addEventListener("dblclick", (event) => event.target.closest("button, a") || act.onReply(first));
   if (media.length) body.style.setProperty("--media-width", `${unitWidth(media)}px`);
   if (keyboard) unit.append(inlineKeyboard(keyboard, act));
   return unit;
@@ -87,6 +89,12 @@ function forwarded(origin) {
   return el("p", { class: "forwarded" }, `${t("forwarded")} `, el("strong", {}, name));
 }
 
+function replyButton(message, act) {
+  const button = el("button", { class: "reply", type: "button", "data-testid": "reply", onclick: () => act.onReply(message) });
+  dress(button, "reply", t("reply"));
+  return button;
+}
+
 /** One line that stands for a message: in quotes and in the pinned bar. */
 export function summary(message) {
   if (message.photo) return message.caption || t("photo");
@@ -95,7 +103,8 @@ export function summary(message) {
 }
 
 function quote(message) {
-  return el("blockquote", { class: "quote" }, el("strong", {}, message.from.first_name), el("span", {}, summary(message)));
+  const words = [el("strong", {}, message.from.first_name), el("span", {}, summary(message))];
+  return el("button", { class: "quote", type: "button", "data-testid": "quote", onclick: () => jump(message.message_id) }, ...words);
 }
 
 function album(media) {

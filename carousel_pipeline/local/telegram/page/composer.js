@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { $, dress, el } from "./dom.js";
 import { t } from "./i18n.js";
+import { Reply } from "./reply.js";
 import { toast } from "./notices.js";
 
 const LIMIT = 4096;
@@ -11,6 +12,7 @@ const MAX_PHOTO = 10 * 1024 * 1024;
 
 export class Composer {
   #chat = null;
+  #reply = new Reply();
 
   constructor() {
     this.text = $("text");
@@ -28,7 +30,11 @@ export class Composer {
     $("menu").addEventListener("click", () => this.#showCommands($("commands").hidden ? "" : null));
     $("keys").addEventListener("click", () => this.#toggleKeyboard());
     $("start").addEventListener("click", () => this.#start());
-    document.addEventListener("keydown", (event) => event.key === "Escape" && this.#showCommands(null));
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      if ($("commands").hidden) this.#reply.end();
+      this.#showCommands(null);
+    });
     document.addEventListener("click", (event) => {
       if (!event.target.closest("#commands, #menu, #text")) this.#showCommands(null);
     });
@@ -37,6 +43,7 @@ export class Composer {
   /** Show what belongs to a chat's state. */
   show(chat) {
     const another = chat.chat_id !== this.#chat?.chat_id;
+    if (another) this.#reply.end();
     const keyboard = JSON.stringify(chat.keyboard) !== JSON.stringify(this.#chat?.keyboard);
     this.#chat = chat;
     const open = chat.started && !chat.blocked;
@@ -66,10 +73,15 @@ export class Composer {
     if (!matchMedia("(pointer: coarse)").matches) this.text.focus();
   }
 
+  /** Answer a message with what is written next. */
+  answer(message) {
+    if (!$("composer").hidden) this.#reply.begin(message);
+  }
+
   /** Send a text as the user; long ones are split by the server as clients do. */
   async say(text) {
     try {
-      await api.say(this.#chat.chat_id, text);
+      await api.say(this.#chat.chat_id, text, this.#reply.take());
       return true;
     } catch (error) {
       toast(error.message);

@@ -22,6 +22,7 @@ const ICONS = {
   keys: "M4 7h16v10H4zM7 10h.01M10 10h.01M13 10h.01M16 10h.01M8 14h8",
   menu: "M5 8h14M5 12h14M5 16h14",
   close: "M6 6l12 12M18 6 6 18",
+  reply: "M10 7V4L3.500 10.500 10 17v-3.500c5 0 8 1.500 10.500 5-.800-6-4-11.500-10.500-11.500Z",
   down: "M6 10l6 6 6-6",
   left: "M15 5l-7 7 7 7",
   right: "M9 5l7 7-7 7",
@@ -55,4 +56,11 @@ export function dress(button, name, label) {
   button.replaceChildren(icon(name));
   button.setAttribute("aria-label", label);
   button.title = label;
+}
+
+/** Bring a message into view and let it shine for a moment. */
+export function jump(messageId) {
+  const unit = document.querySelector(`[data-message-id="${messageId}"]`)?.closest(".unit");
+  unit?.scrollIntoView({ block: "center", behavior: "smooth" });
+  unit?.animate([{ filter: "brightness(1)" }, { filter: "brightness(0.86)" }, { filter: "brightness(1)" }], { duration: 1100, delay: 250 });
 }
