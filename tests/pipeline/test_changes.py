@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 
+from carousel_pipeline.artifacts import content_key, open_store
 from carousel_pipeline.records import RequestRecords
 from carousel_pipeline.requests.change import (
     Edit,
@@ -193,3 +194,25 @@ def test_an_album_too_large_for_photos_goes_lighter_and_then_as_files(pipeline: 
     kinds = pipeline.bot.execute("select distinct kind from carousel.album where request_id = %s", [request_id])
     assert kinds.fetchall() == [{"kind": "document"}]
     assert pipeline.money() == (7, 0)
+
+
+def test_a_brand_is_on_every_slide_and_what_cannot_be_drawn_of_it_stops_nothing(pipeline: Pipeline) -> None:
+    plain, _ = pipeline.confirmed(slides=3)
+    assert pipeline.run("carousel", plain).success
+    broken = b"not a picture at all"
+    key = content_key(broken, "png")
+    open_store(f"file://{pipeline.artifacts}").put(key, broken, content_type="image/png")
+    row = pipeline.bot.execute("select user_id from carousel.request where id = %s", [plain]).fetchone()
+    assert row is not None
+    parts = {"handle": "@anna", "logo_key": key, "accent": "#30a46c"}
+    pipeline.bot.execute("select carousel.set_brand(%s, %s)", [row["user_id"], Jsonb(parts)])
+    request_id = change(pipeline, restyled(version(pipeline, plain), "bold"), plain)
+    result = pipeline.run("edit", request_id)
+    assert result.success
+    metadata = next(
+        event.materialization.metadata
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None and event.asset_key.path == ["rendered_slides"]
+    )
+    assert "logo left out" in str(metadata["warnings"].value)
+    assert metadata["drawn in this run"].value == 3
