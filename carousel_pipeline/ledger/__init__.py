@@ -1,7 +1,7 @@
 """Money: typed calls of the SQL API, what its refusals mean, and the pure decision about open holds. Knows no Dagster."""
 
 from carousel_pipeline.ledger.errors import LedgerError, LedgerUnavailableError, ledger_errors
-from carousel_pipeline.ledger.pipeline import Attempt, Intent, Outcome, PipelineLedger
+from carousel_pipeline.ledger.pipeline import Attempt, Intent, PipelineLedger
 from carousel_pipeline.ledger.settlement import (
     AskUser,
     Expire,
@@ -22,7 +22,6 @@ __all__ = [
     "Intent",
     "LedgerError",
     "LedgerUnavailableError",
-    "Outcome",
     "PipelineLedger",
     "Release",
     "RunFact",

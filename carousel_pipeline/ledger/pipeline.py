@@ -57,15 +57,6 @@ class Intent:
     verdict: IntentVerdict
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the present hold of a request came to, in credits."""
-
-    state: State
-    cost: int
-    charged: int
-
-
 class PipelineLedger:
     """Claims, heartbeats, deliveries, releases.
 
@@ -121,14 +112,14 @@ class PipelineLedger:
         messages: Sequence[int],
         files: Sequence[str],
     ) -> State:
-        """As `delivered`, with the album's file ids for instant re-sends: all is stored, or nothing.
+        """Store the album, charge what its intent says, release the rest: all of it, or nothing.
 
         Args:
             request_id: the request.
             delivery_id: the intent that came to its end.
             kind: what Telegram made of the slides.
             messages: ids of the album's messages, in order.
-            files: their file ids, in the same order.
+            files: their file ids, in the same order, for instant re-sends.
         """
         row = self._call(
             "ledger.arrived", id=request_id, delivery=delivery_id, kind=kind, messages=list(messages), files=list(files)
@@ -136,26 +127,17 @@ class PipelineLedger:
         state: State = row["state"]
         return state
 
-    def delivered(self, delivery_id: int, message_ids: Sequence[int], charge: int | None = None) -> State:
-        """Store the album's messages, charge `charge` credits (None: as intended, else the whole cost), release the rest."""
-        return self._end(delivery_id, "sent", ids=list(message_ids), charge=charge)
-
     def rejected(self, delivery_id: int, error: str) -> State:
         """Say that nothing arrived, for certain."""
-        return self._end(delivery_id, "rejected", error=error)
+        return self._end(delivery_id, "rejected", error)
 
     def in_doubt(self, delivery_id: int, error: str) -> State:
         """Say that nobody knows: the hold stays, the user is asked."""
-        return self._end(delivery_id, "unknown", error=error)
+        return self._end(delivery_id, "unknown", error)
 
     def release(self, request_id: UUID, fence: int | None, reason: str) -> bool:
         """Give the hold back; None as fence: only if the lease or deadline has passed. False: nothing was released."""
         return self._call("ledger.release", id=request_id, fence=fence, reason=reason)["released"] is True
-
-    def outcome(self, request_id: UUID) -> Outcome:
-        """Return the request's state, price and charge."""
-        row = self._call("ledger.settlement", id=request_id)
-        return Outcome(row["state"], row["cost"], row["charged"])
 
     def open_holds(self, grace: timedelta = timedelta(0)) -> Iterator[Hold]:
         """Yield every open hold that has not changed for `grace`, page by page."""
@@ -192,19 +174,8 @@ class PipelineLedger:
         removed: int = self._call("ledger.prune", age=age, limit=limit)["removed"]
         return removed
 
-    def _end(
-        self,
-        delivery_id: int,
-        outcome: Literal["sent", "rejected", "unknown"],
-        *,
-        ids: list[int] | None = None,
-        error: str | None = None,
-        charge: int | None = None,
-    ) -> State:
-        row = self._call(
-            "ledger.delivery_end", delivery=delivery_id, outcome=outcome, ids=ids, error=error, charge=charge
-        )
-        state: State = row["state"]
+    def _end(self, delivery_id: int, outcome: Literal["rejected", "unknown"], error: str) -> State:
+        state: State = self._call("ledger.delivery_end", delivery=delivery_id, outcome=outcome, error=error)["state"]
         return state
 
     def _call(self, name: str, **parameters: object) -> dict[str, Any]:

@@ -17,7 +17,7 @@ select ledger.rendered(%(id)s, %(fence)s) as done
 select delivery_id, verdict from ledger.delivery_begin(%(id)s, %(fence)s, %(charge)s, %(intent)s)
 
 -- name: delivery_end
-select ledger.delivery_end(%(delivery)s, %(outcome)s, %(ids)s, %(error)s, %(charge)s) as state
+select ledger.delivery_end(%(delivery)s, %(outcome)s, null, %(error)s) as state
 
 -- name: arrived
 -- The album and its money in one transaction: a process that dies here leaves both behind or neither. The album comes first,
@@ -45,10 +45,6 @@ select ledger.outbox_done(%(id)s)
 
 -- name: prune
 select ledger.prune(%(age)s, %(limit)s) as removed
-
--- name: settlement
--- What the present hold of a request came to.
-select state, cost, charged from ledger.request where id = %(id)s
 
 -- name: ops_release
 select ledger.ops_release(%(id)s, %(actor)s, %(reason)s) as released

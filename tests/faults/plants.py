@@ -30,7 +30,7 @@ def _capture_first() -> None:
 
     def begin_delivery(self: Claim, charge: int | None = None) -> int:
         delivery_id = begin(self, charge)
-        self._ledger.delivered(delivery_id, [])
+        self.arrived(delivery_id, "photo", [], [])
         return delivery_id
 
     Claim.begin_delivery = begin_delivery  # type: ignore[method-assign]  # the fault itself
@@ -40,7 +40,7 @@ def _believe_everything() -> None:
     """Take whatever happens for an arrival."""
 
     def in_doubt(self: Claim, delivery_id: int, reason: str) -> None:  # noqa: ARG001 - as Claim's
-        self._ledger.delivered(delivery_id, [])
+        self.arrived(delivery_id, "photo", [], [])
 
     Claim.in_doubt = in_doubt  # type: ignore[method-assign]  # the fault itself
 

@@ -1,7 +1,7 @@
 """The ledger under test: a connection per role, and short words for what the tests keep saying."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ import pytest
 
 from carousel_pipeline.database import Role, Row
 from carousel_pipeline.ledger import PipelineLedger
+from carousel_pipeline.ledger.errors import ledger_errors
 from carousel_pipeline.ledger.operators import OperatorLedger
 
 Connect = Callable[[Role | None], psycopg.Connection[Row]]
@@ -66,6 +67,13 @@ class Books:
         assert attempt.verdict == "run"
         assert self.pipeline.rendered(request, attempt.fence)
         return attempt.fence
+
+    def delivered(self, delivery: int | None, ids: Sequence[int], charge: int | None = None) -> str:
+        """As a run says it, but without the album's files."""
+        ended = "select ledger.delivery_end(%s, 'sent', %s, null, %s)"
+        with ledger_errors():
+            state: str = self.value("led_pipeline", ended, delivery, list(ids), charge)
+        return state
 
     def sending(self, request: UUID, run: str = "run-1", charge: int | None = None) -> int:
         intent = self.pipeline.delivery_begin(request, self.rendered(request, run), charge)

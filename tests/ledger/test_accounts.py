@@ -83,7 +83,7 @@ def test_without_credits_nothing_is_reserved(books: Any) -> None:
 def test_a_free_request_holds_nothing_and_lives_like_any_other(books: Any) -> None:
     request = books.reserve(SAM, 0)
     delivery = books.sending(request)
-    assert books.pipeline.delivered(delivery, [11]) == "delivered"
+    assert books.delivered(delivery, [11]) == "delivered"
     assert books.journal(request) == []
     assert books.wallet(SAM) == (0, 0)
 
@@ -112,7 +112,7 @@ def test_cancelling_while_sending_is_too_late(books: Any) -> None:
     request = books.reserve(SAM, 7)
     delivery = books.sending(request)
     assert books.bot("select ledger.cancel(%s, %s)", SAM, request) == "sending"
-    assert books.pipeline.delivered(delivery, [1]) == "delivered"
+    assert books.delivered(delivery, [1]) == "delivered"
     assert books.bot("select ledger.cancel(%s, %s)", SAM, request) == "delivered"
 
 
@@ -143,7 +143,7 @@ def test_in_doubt_the_user_wants_it_again(books: Any) -> None:
     assert [row["epoch"] for row in books.outbox("dispatch")] == [1, 1]
     second = books.sending(request, "run-2")
     assert second != first
-    assert books.pipeline.delivered(second, [5]) == "delivered"
+    assert books.delivered(second, [5]) == "delivered"
     assert books.wallet(SAM) == (3, 0)
 
 

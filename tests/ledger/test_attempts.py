@@ -58,7 +58,7 @@ def test_a_rerun_of_what_is_settled_does_nothing(books: Any, request_: UUID, end
         books.pipeline.release(request_, 0, "failed")
     else:
         delivery = books.sending(request_)
-        books.pipeline.delivered(delivery, [1]) if end == "delivered" else books.pipeline.in_doubt(delivery, "timeout")
+        books.delivered(delivery, [1]) if end == "delivered" else books.pipeline.in_doubt(delivery, "timeout")
     before = books.rows(None, "select * from ledger.request")
     assert books.pipeline.claim(request_, "run-2").verdict == verdict
     assert books.rows(None, "select * from ledger.request") == before
@@ -67,7 +67,7 @@ def test_a_rerun_of_what_is_settled_does_nothing(books: Any, request_: UUID, end
 @pytest.mark.finding("C3")
 def test_delivered_means_message_ids_are_stored(books: Any, request_: UUID) -> None:
     delivery = books.sending(request_)
-    assert books.pipeline.delivered(delivery, [11, 12]) == "delivered"
+    assert books.delivered(delivery, [11, 12]) == "delivered"
     assert books.value(None, "select message_ids from ledger.delivery") == [11, 12]
     assert books.wallet(SAM) == (13, 0)
     with pytest.raises(OutOfRangeError), ledger_errors():
@@ -79,7 +79,7 @@ def test_what_arrived_is_charged_and_the_rest_comes_back_in_the_same_call(
     books: Any, request_: UUID, charge: int
 ) -> None:
     delivery = books.sending(request_)
-    assert books.pipeline.delivered(delivery, [1], charge) == "delivered"
+    assert books.delivered(delivery, [1], charge) == "delivered"
     assert books.wallet(SAM) == (20 - charge, 0)
     assert books.pipeline.outcome(request_).charged == charge
     [told] = books.outbox("delivered")
@@ -91,7 +91,7 @@ def test_a_refused_album_charges_nothing_and_no_album_more_than_its_price(books:
     delivery = books.pipeline.delivery_begin(request_, fence).delivery_id
     for charge in (-1, 8):
         with pytest.raises(OutOfRangeError, match="charge must be within"):
-            books.pipeline.delivered(delivery, [1], charge)
+            books.delivered(delivery, [1], charge)
     books.pipeline.rejected(delivery, "400")
     for charge in (-1, 8):
         with pytest.raises(OutOfRangeError, match="charge must be within"):
@@ -194,14 +194,14 @@ def test_the_first_album_arrives_late_after_send_again(books: Any, second: str) 
     if second == "claimed":
         books.pipeline.claim(request, "run-2")
     if second in {"none", "claimed"}:
-        assert books.pipeline.delivered(first, [1]) == "delivered"
+        assert books.delivered(first, [1]) == "delivered"
     else:
         delivery = books.sending(request, "run-2")
-        assert books.pipeline.delivered(first, [1]) == "rendered"
+        assert books.delivered(first, [1]) == "rendered"
         assert books.state(request) == "rendered"
         if second == "sending":
-            assert books.pipeline.delivered(first, [1]) == "rendered"
-            assert books.pipeline.delivered(delivery, [2]) == "delivered"
+            assert books.delivered(first, [1]) == "rendered"
+            assert books.delivered(delivery, [2]) == "delivered"
         elif second == "rejected":
             assert books.pipeline.rejected(delivery, "400") == "delivered"
         elif second == "unknown":
@@ -210,7 +210,7 @@ def test_the_first_album_arrives_late_after_send_again(books: Any, second: str) 
             books.later(request)
             assert books.pipeline.settle_due(request) == "charged"
         else:
-            assert books.pipeline.delivered(delivery, [2]) == "delivered"
+            assert books.delivered(delivery, [2]) == "delivered"
     assert books.wallet(SAM) == (0, 0)
     assert books.journal(request) == [("reserve", 7), ("capture", 7)]
 
@@ -219,13 +219,13 @@ def test_an_arrival_after_the_refund_is_written_down_and_charges_nobody(books: A
     delivery = books.sending(request_)
     books.pipeline.in_doubt(delivery, "timeout")
     books.value("led_ops", "select ledger.ops_release(%s, 'ann', 'user is angry')", request_)
-    assert books.pipeline.delivered(delivery, [1]) == "released"
+    assert books.delivered(delivery, [1]) == "released"
     assert books.wallet(SAM) == (20, 0)
     assert books.value(None, "select state from ledger.delivery") == "late"
     epoch = books.value("led_ops", "select ledger.ops_reopen(%s, 'house', 'ann', 'once more')", request_)
     assert epoch == 2
     delivery = books.sending(request_, "run-2")
-    assert books.pipeline.delivered(delivery, [2]) == "delivered"
+    assert books.delivered(delivery, [2]) == "delivered"
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.product(["sent", "rejected", "unknown"], repeat=2)))
@@ -254,7 +254,7 @@ def test_no_such_request(books: Any) -> None:
         lambda: books.pipeline.claim(nobody, "run"),
         lambda: books.pipeline.release(nobody, 1, "failed"),
         lambda: books.pipeline.outcome(nobody),
-        lambda: books.pipeline.delivered(1, [1]),
+        lambda: books.delivered(1, [1]),
     ):
         with pytest.raises(NoSuchRequestError):
             call()
@@ -268,7 +268,7 @@ def test_a_second_life_on_the_house(books: Any) -> None:
     assert books.wallet(SAM) == (7, 7)
     books.pipeline.rendered(request, life.fence)
     intent = books.pipeline.delivery_begin(request, life.fence)
-    assert books.pipeline.delivered(intent.delivery_id, [1]) == "delivered"
+    assert books.delivered(intent.delivery_id, [1]) == "delivered"
     assert books.wallet(SAM) == (7, 0)
     assert books.journal(request) == [("reserve", 7), ("release", 7), ("second_life", 7), ("capture", 7)]
     assert books.outbox("delivered")[0]["epoch"] == 2
@@ -302,7 +302,7 @@ def test_a_run_that_worked_on_a_request_cannot_go_on_with_it_on_the_house(books:
 def test_a_second_life_is_not_for_what_is_open_or_done(books: Any, request_: UUID) -> None:
     assert books.pipeline.second_life(request_, "run-1").verdict == "run"
     assert books.pipeline.second_life(request_, "run-2").verdict == "busy"
-    books.pipeline.delivered(books.sending(request_), [1])
+    books.delivered(books.sending(request_), [1])
     assert books.pipeline.second_life(request_, "run-2").verdict == "done"
     assert books.value(None, "select count(*) from ledger.second_life_log") == 0
 

@@ -218,7 +218,7 @@ class Model(RuleBasedStateMachine):
         if not it.superseded:
             return
         delivery = it.superseded.pop()
-        state = self.books.pipeline.delivered(delivery, [9], it.cost)
+        state = self.books.delivered(delivery, [9], it.cost)
         if it.state in {"running", "rendered", "delivery_unknown"}:
             if it.delivery is not None and it.state != "delivery_unknown":
                 it.late.append(delivery)

@@ -26,7 +26,7 @@ def test_an_operator_may_refund_what_is_in_doubt(books: Any) -> None:
     assert books.operator.release(request, ANN) is False
     assert books.wallet(SAM) == (7, 0)
     assert books.outbox("notify_refund")[0]["reason"] == "operator"
-    assert books.pipeline.delivered(delivery, [1]) == "released"
+    assert books.delivered(delivery, [1]) == "released"
 
 
 @pytest.mark.parametrize(("funding", "left"), [("house", (7, 7)), ("user", (0, 7))])
@@ -38,7 +38,7 @@ def test_a_refunded_request_is_reopened_by_the_house_or_the_user(
     assert books.operator.reopen(request, funding, ANN) == 2
     assert books.wallet(SAM) == left
     assert books.outbox("dispatch")[-1] == {"request_id": str(request), "epoch": 2, "job": "carousel"}
-    assert books.pipeline.delivered(books.sending(request, "run-2"), [1]) == "delivered"
+    assert books.delivered(books.sending(request, "run-2"), [1]) == "delivered"
 
 
 def test_reopened_on_the_house_and_given_up_again_the_house_gets_its_credits_back(books: Any) -> None:

@@ -74,7 +74,7 @@ def test_a_second_notice_with_another_sum_is_refused(books: Any) -> None:
 
 def test_what_was_spent_already_becomes_debt_and_restricts_the_user(books: Any) -> None:
     charge = books.topup(SAM, 10)
-    books.pipeline.delivered(books.sending(books.reserve(SAM, 7)), [1])
+    books.delivered(books.sending(books.reserve(SAM, 7)), [1])
     assert books.pay(REVERSE, SAM, charge, 10, "chargeback")
     assert books.wallet(SAM) == (0, 0)
     assert books.debt(SAM) == (7, True)
@@ -97,7 +97,7 @@ def test_a_new_payment_pays_the_debt_first(books: Any) -> None:
     charge = books.topup(SAM, 10)
     request = books.reserve(SAM, 10)
     books.pay(REVERSE, SAM, charge, 10, "chargeback")
-    books.pipeline.delivered(books.sending(request), [1], 10)
+    books.delivered(books.sending(request), [1], 10)
     books.topup(SAM, 4)
     assert (books.wallet(SAM), books.debt(SAM)) == ((0, 0), (6, True))
     books.topup(SAM, 9)

@@ -23,7 +23,7 @@ def _in_state(books: Any, state: str) -> UUID:
     elif state == "rendered":
         books.rendered(request)
     elif state == "delivered":
-        books.pipeline.delivered(books.sending(request), [1], 5)
+        books.delivered(books.sending(request), [1], 5)
     elif state == "delivery_unknown":
         books.pipeline.in_doubt(books.sending(request), "timeout")
     elif state == "released":
