@@ -1,5 +1,9 @@
 """Buttons of a carousel that is being made or was made: cancel, files, caption, slideshow, undo, and "did it arrive?"."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from aiogram import Bot, F, Router
 from aiogram.exceptions import TelegramBadRequest
 from aiogram.types import (
@@ -24,7 +28,7 @@ from bot.texts import Texts
 from bot.views import Screen
 from carousel_pipeline.requests.change import Change, Edit, undone
 
-_ROLES: dict[Act, FileRole] = {Act.FILES: "slide", Act.PDF: "pdf", Act.ZIP: "zip"}
+_ROLES: Final[Mapping[Act, FileRole]] = MappingProxyType({Act.FILES: "slide", Act.PDF: "pdf", Act.ZIP: "zip"})
 
 
 def setup() -> Router:

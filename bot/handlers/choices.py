@@ -49,7 +49,7 @@ _CHOOSERS: Final[Mapping[Act, Callable[[Texts, Card], InlineKeyboardMarkup]]] = 
         Act.PICTURES: keyboards.pictures,
     }
 )
-_CHOOSING: Final = {*_CHOOSERS, Act.LANGUAGES, Act.BACK, Act.UNFOLD}
+_CHOOSING: Final = frozenset({*_CHOOSERS, Act.LANGUAGES, Act.BACK, Act.UNFOLD})
 
 
 def setup() -> Router:

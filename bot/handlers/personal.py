@@ -1,6 +1,8 @@
 """What belongs to a person: their carousels, their brand, the style of their next ones."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from aiogram import Bot, F, Router
@@ -34,12 +36,16 @@ _SIGNS: Final = (
     (b"\xff\xd8\xff", "jpg", "image/jpeg"),
     (b"RIFF", "webp", "image/webp"),
 )
-_DROPPED: Final = {BrandAct.NO_HANDLE: "handle", BrandAct.NO_LOGO: "logo_key", BrandAct.NO_ACCENT: "accent"}
-_ASKED: Final[dict[BrandAct, What]] = {
-    BrandAct.HANDLE: "handle",
-    BrandAct.LOGO: "logo",
-    BrandAct.ACCENT: "accent",
-}
+_DROPPED: Final = MappingProxyType(
+    {BrandAct.NO_HANDLE: "handle", BrandAct.NO_LOGO: "logo_key", BrandAct.NO_ACCENT: "accent"}
+)
+_ASKED: Final[Mapping[BrandAct, What]] = MappingProxyType(
+    {
+        BrandAct.HANDLE: "handle",
+        BrandAct.LOGO: "logo",
+        BrandAct.ACCENT: "accent",
+    }
+)
 
 
 def setup() -> Router:

@@ -4,6 +4,7 @@ Questions are asked in a message of their own, answered in the next message, and
 """
 
 from collections.abc import Callable
+from types import MappingProxyType
 
 from aiogram import F, Router
 from aiogram.enums import ChatType
@@ -34,7 +35,7 @@ from carousel_pipeline.requests.change import (
 )
 
 _MENU = frozenset().union(*(words_of(key) for key in ("menu.new", "menu.balance", "menu.help")))
-_LISTS = {Act.SLIDES: SlideAct.OPEN, Act.TEXT: SlideAct.TEXT, Act.PICTURE: SlideAct.PICTURE}
+_LISTS = MappingProxyType({Act.SLIDES: SlideAct.OPEN, Act.TEXT: SlideAct.TEXT, Act.PICTURE: SlideAct.PICTURE})
 ANSWER = F.text & ~F.text.startswith("/") & ~F.text.in_(_MENU)
 
 

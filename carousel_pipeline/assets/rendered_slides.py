@@ -7,6 +7,7 @@ draw. A brand that cannot be drawn never stops a carousel.
 
 import time
 from collections.abc import Iterator
+from types import MappingProxyType
 
 import dagster as dg
 
@@ -22,12 +23,14 @@ from carousel_pipeline.resources import Artifacts, Database
 MAX_PHOTO_BYTES = 10_000_000
 MIN_CONTRAST = 4.5
 
-_CHECKS = {
-    "slides_complete": "One slide for every slide of the copy.",
-    "text_inside": "No pixel of text lies outside its box.",
-    "size_and_bytes": "Every slide has the asked size and is small enough for Telegram.",
-    "contrast": f"The worst pixel under any text reaches {MIN_CONTRAST}:1.",
-}
+_CHECKS = MappingProxyType(
+    {
+        "slides_complete": "One slide for every slide of the copy.",
+        "text_inside": "No pixel of text lies outside its box.",
+        "size_and_bytes": "Every slide has the asked size and is small enough for Telegram.",
+        "contrast": f"The worst pixel under any text reaches {MIN_CONTRAST}:1.",
+    }
+)
 
 
 @dg.asset(

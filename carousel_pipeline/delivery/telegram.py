@@ -6,8 +6,9 @@ the pictures encoded lighter, and at last as files, which take five times as muc
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 from aiogram import Bot
@@ -23,12 +24,14 @@ SEND_TIMEOUT_S = 60.0
 PATIENCE_S = 180.0
 
 Form = Literal["known", "photo", "lighter", "document"]
-_NEXT: Final[dict[tuple[Form, str], Form]] = {
-    ("known", "unknown_file"): "photo",
-    ("known", "too_large"): "lighter",
-    ("photo", "too_large"): "lighter",
-    ("lighter", "too_large"): "document",
-}
+_NEXT: Final[Mapping[tuple[Form, str], Form]] = MappingProxyType(
+    {
+        ("known", "unknown_file"): "photo",
+        ("known", "too_large"): "lighter",
+        ("photo", "too_large"): "lighter",
+        ("lighter", "too_large"): "document",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
