@@ -60,7 +60,7 @@ class Editor:
         except psycopg.Error as error:
             if error.sqlstate == NO_CREDITS:
                 available = (await self._store.balance(card.tg_user_id)).available
-                return Said(views.no_credits(t, edit.price, available), alert=True)
+                return Said(t.count("credits.short_change", edit.price, available=available), alert=True)
             if (told := refusal(t, error)) is None:
                 raise
             return Said(told, alert=True)

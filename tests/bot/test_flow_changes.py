@@ -326,3 +326,17 @@ async def test_a_crafted_change_touches_nothing(app: SimpleNamespace) -> None:
         answer = await stranger.hears(await stranger.sends_data(1, data, crafted=True, inaccessible=True))
         assert "served its time" in answer["text"], data
     assert len(app.pipeline.sql("select 1 from carousel.request")) == 1
+
+
+@pytest.mark.finding("C12")
+async def test_a_change_that_costs_more_than_there_is_says_so(app: SimpleNamespace) -> None:
+    person = await app.stage.guest()
+    request = await app.stage.confirmed(person)
+    control = await deliver(app, person, request, 4)
+    spent = await app.stage.confirmed(person, slides=6)
+    await person.presses(control, "1")
+    await person.presses(await person.sees(buttons("e:pic")), "Picture")
+    answer = await person.hears(await person.presses(await person.sees(buttons("e:new")), "Another one"))
+    assert "This costs 1 credit, and you have 0. Nothing was charged" in answer["text"]
+    assert str(newest(app)["id"]) == spent
+    assert app.pipeline.violations() == []
