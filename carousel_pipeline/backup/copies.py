@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import psycopg
@@ -35,21 +36,25 @@ MANIFEST: Final = "manifest.json"
 _OURS: Final = "carousel.dump"
 _DAGSTER: Final = "dagster.dump"
 _OBJECTS: Final = "objects"
-_CONTENT_TYPES: Final = {
-    ".json": "application/json",
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".pdf": "application/pdf",
-}
-_ENVIRONMENT: Final = {
-    "host": "PGHOST",
-    "port": "PGPORT",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "dbname": "PGDATABASE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-}
+_CONTENT_TYPES: Final = MappingProxyType(
+    {
+        ".json": "application/json",
+        ".jpg": "image/jpeg",
+        ".png": "image/png",
+        ".pdf": "application/pdf",
+    }
+)
+_ENVIRONMENT: Final = MappingProxyType(
+    {
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "user": "PGUSER",
+        "password": "PGPASSWORD",
+        "dbname": "PGDATABASE",
+        "sslmode": "PGSSLMODE",
+        "sslrootcert": "PGSSLROOTCERT",
+    }
+)
 
 
 class Manifest(BaseModel):

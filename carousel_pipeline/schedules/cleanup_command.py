@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,19 +18,21 @@ from carousel_pipeline.local.stack import find_running
 from carousel_pipeline.schedules.cleanup import DagsterRuns
 from carousel_pipeline.settings import Settings, get_settings
 
-_WORDS: Final = {
-    "by_age": "requests forgotten because they are old",
-    "by_crowd": "requests forgotten because there are too many",
-    "busy": "old requests that are still worked on",
-    "remembered": "requests that stay",
-    "objects": "stored objects deleted",
-    "bytes": "bytes of these that rows named",
-    "orphans": "of these objects, named by no row",
-    "keys": "partition keys deleted",
-    "runs": "Dagster runs deleted",
-    "drafts": "messages of unfinished texts deleted",
-    "messages": "handled messages deleted",
-}
+_WORDS: Final = MappingProxyType(
+    {
+        "by_age": "requests forgotten because they are old",
+        "by_crowd": "requests forgotten because there are too many",
+        "busy": "old requests that are still worked on",
+        "remembered": "requests that stay",
+        "objects": "stored objects deleted",
+        "bytes": "bytes of these that rows named",
+        "orphans": "of these objects, named by no row",
+        "keys": "partition keys deleted",
+        "runs": "Dagster runs deleted",
+        "drafts": "messages of unfinished texts deleted",
+        "messages": "handled messages deleted",
+    }
+)
 
 
 def cleanup(*, days: int | None, dry_run: bool, as_json: bool) -> None:
