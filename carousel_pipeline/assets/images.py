@@ -7,6 +7,7 @@ anew: nobody has paid for it. A picture that was to be painted anew and was refu
 import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -21,6 +22,7 @@ from carousel_pipeline.imagery.painting import paint_deck, picture_briefs
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.providers import CallLog
 from carousel_pipeline.records import ArtifactRow, RequestRecord, RequestRecords
+from carousel_pipeline.records.attempts import cost_of
 from carousel_pipeline.requests import Deck, Ratio
 from carousel_pipeline.requests.results import Pictures, StoredPicture
 from carousel_pipeline.resources import Artifacts, Database, Providers
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
     from carousel_pipeline.rendering import Style
 
 
-_CHECKS = {
-    "pictures_distinct": "No two slides have pictures that look the same.",
-    "pictures_not_blank": "Every picture shows something.",
-    "calm_under_text": "Where text stands on the bare picture, without a veil or a card, the picture is calm.",
-}
+_CHECKS = MappingProxyType(
+    {
+        "pictures_distinct": "No two slides have pictures that look the same.",
+        "pictures_not_blank": "Every picture shows something.",
+        "calm_under_text": "Where text stands on the bare picture, without a veil or a card, the picture is calm.",
+    }
+)
 
 
 @dg.asset(
@@ -59,6 +63,7 @@ def images(
                 paid = _paint(copy, request, records, artifacts.store(), painter, log)
         rows = list(records.artifacts(request.id, "picture").values())
         pictures = [_stored(row) for row in rows]
+        cost = cost_of(session, request.id)
     if claim is not None:
         yield dg.MaterializeResult(
             value=Pictures(items=tuple(pictures)),
@@ -69,6 +74,7 @@ def images(
                 "painter": painter.name,
                 "demo": painter.demo,
                 "cost USD": sum(picture.usage.cost_usd for picture in paid),
+                "cost USD of the request": cost,
                 "painting s": round(sum(picture.usage.duration_s for picture in paid), 3),
             },
         )

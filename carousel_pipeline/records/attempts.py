@@ -112,6 +112,6 @@ class AttemptLog:
 
 
 def cost_of(connection: Connection[dict[str, Any]], request_id: UUID) -> float:
-    """Return what the request's calls cost so far, in USD; calls whose cost nobody knows count nothing."""
+    """Return what all calls for the request cost so far, in USD, refused ones too; whose cost nobody knows counts nothing."""
     row = connection.execute(query("attempts.cost"), {"request": request_id}).fetchone()
     return float(row["usd"]) if row else 0.0

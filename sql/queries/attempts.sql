@@ -9,9 +9,7 @@ select carousel.end_attempt(%(id)s, %(outcome)s, %(tokens_in)s, %(tokens_out)s, 
                             %(error)s, %(health)s, %(pause)s) as done
 
 -- name: cost
-select coalesce(sum(cost_usd), 0)::float8 as usd,
-       count(*) filter (where cost_usd is null and provider <> 'offline') as unknown
-  from carousel.attempt where request_id = %(request)s
+select coalesce(sum(cost_usd), 0)::float8 as usd from carousel.attempt where request_id = %(request)s
 
 -- name: closed_providers
 select provider, reason, opened_until from carousel.provider_state where opened_until > clock_timestamp() order by provider
