@@ -5,7 +5,6 @@ so that a second time changes nothing a person would notice. What fails waits lo
 letter for the operator. A flood wait in one chat holds up nobody else: rows are worked on side by side.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -20,12 +19,12 @@ from bot.errors import postpone
 from bot.logs import about
 from bot.models import OutboxItem
 from bot.store import Store
+from bot.worker import Worker
 from carousel_pipeline.errors import TransientError
 
 _log = logging.getLogger(__name__)
 Work = Callable[[OutboxItem], Awaitable[None]]
 
-_POLL_S: Final = 1.0
 _ATTEMPTS: Final = 12
 
 
@@ -43,45 +42,23 @@ class Outbox:
         self._store = store
         self._works = MappingProxyType(dict(works))
         self._lease = lease
-        self._parallel = parallel
-        self._news = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._worker = Worker("outbox", self._claim, self._do, parallel=parallel)
 
     def hint(self, topic: str) -> None:
         """Hear that a row of `topic` was written; an empty one means that any may have been."""
         if not topic or topic in self._works:
-            self._news.set()
+            self._worker.hint()
 
     async def run(self) -> None:
         """Work for ever."""
-        while True:
-            self._news.clear()
-            try:
-                while await self._take():
-                    pass
-            except (psycopg.OperationalError, PoolTimeout) as error:
-                _log.warning("outbox not reachable: %s", type(error).__name__)
-            try:
-                async with asyncio.timeout(_POLL_S):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+        await self._worker.run()
 
     async def drain(self) -> None:
         """Wait for what was begun."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._worker.drain()
 
-    async def _take(self) -> bool:
-        room = self._parallel - len(self._tasks)
-        if room <= 0:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            return True
-        items = await self._store.outbox_claim(list(self._works), room, self._lease)
-        for item in items:
-            task = asyncio.create_task(self._do(item), name=f"outbox {item.id}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return len(items) == room
+    async def _claim(self, limit: int) -> list[OutboxItem]:
+        return await self._store.outbox_claim(list(self._works), limit, self._lease)
 
     async def _do(self, item: OutboxItem) -> None:
         with about("request", item.payload.get("request_id", "none")):

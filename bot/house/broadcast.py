@@ -28,6 +28,7 @@ from bot.stage import Stage
 from bot.storage import AdvisoryLocks
 from bot.store import Pool, Store
 from bot.texts import texts
+from bot.worker import heard
 from carousel_pipeline.database import query
 
 _log = logging.getLogger(__name__)
@@ -74,11 +75,7 @@ class Broadcaster:
                         await self._tell_all()
             except (psycopg.OperationalError, PoolTimeout) as error:
                 _log.warning("broadcasts wait: %s", type(error).__name__)
-            try:
-                async with asyncio.timeout(_LOOK_AGAIN_S):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+            await heard(self._news, _LOOK_AGAIN_S)
 
     async def drain(self) -> None:
         """Wait for those who are being told right now."""
