@@ -61,6 +61,7 @@ def daily_usage(context: dg.AssetExecutionContext, database: Database) -> dg.Mat
 
 @dg.multi_asset_check(
     name="usage_checks",
+    can_subset=True,
     specs=[
         dg.AssetCheckSpec("totals", asset=daily_usage, description="Equal to the ledger to the credit."),
         dg.AssetCheckSpec("present", asset=daily_usage, description="Every day is there."),
@@ -70,13 +71,15 @@ def daily_usage(context: dg.AssetExecutionContext, database: Database) -> dg.Mat
         dg.AssetCheckSpec("freshness", asset=daily_usage, description="Built within the last three hours."),
     ],
 )
-def usage_checks(database: Database) -> Iterator[dg.AssetCheckResult]:
+def usage_checks(context: dg.AssetCheckExecutionContext, database: Database) -> Iterator[dg.AssetCheckResult]:
     """What failed is listed, stands in `usage.check_result` and, with its age, in the view `usage.health`."""
     from carousel_pipeline.usage.build import usage_session  # noqa: PLC0415 - polars: only a run pays for it
     from carousel_pipeline.usage.checks import run_checks  # noqa: PLC0415 - as above
 
     with usage_session(database.url) as session:
         for verdict in run_checks(session):
+            if dg.AssetCheckKey(dg.AssetKey("daily_usage"), verdict.name) not in context.selected_asset_check_keys:
+                continue
             rows = [{key: str(value) for key, value in row.items()} for row in verdict.rows[:50]]
             yield dg.AssetCheckResult(
                 check_name=verdict.name,
