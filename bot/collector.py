@@ -66,6 +66,7 @@ class Collector:
         self._timers: dict[int, asyncio.Task[None]] = {}
         self._at_work: set[asyncio.Task[None]] = set()
         self._placeholders: dict[int, int] = {}
+        self._taken: set[int] = set()
 
     async def add(self, chat: int, message: int, tg: int, body: str) -> None:
         """Take one message; the pause starts anew."""
@@ -84,8 +85,8 @@ class Collector:
                 self._wait(chat, self._pause_s)
 
     async def edit(self, chat: int, message: int, body: str) -> bool:
-        """Replace the text of a message that still waits; False when its pause is over."""
-        return await self._store.draft_edit(chat, message, body)
+        """Replace the text of a message that still waits; False when its pause is over and it is being made a source."""
+        return chat not in self._taken and await self._store.draft_edit(chat, message, body)
 
     async def forget(self, chat: int) -> bool:
         """Drop what waits in a chat; False when nothing does."""
@@ -118,6 +119,7 @@ class Collector:
         task = self._timers.pop(chat)
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
+        self._taken.add(chat)
         try:
             await self._flush(chat)
         except TelegramForbiddenError:
@@ -126,6 +128,8 @@ class Collector:
             _log.warning("a collected text waits %.0f s more: %s", _RETRY_S, type(error).__name__)
             if chat not in self._timers:
                 self._wait(chat, _RETRY_S)
+        finally:
+            self._taken.discard(chat)
 
     async def _flush(self, chat: int) -> None:
         drafts = await self._store.draft_take(chat)
