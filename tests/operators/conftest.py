@@ -1,10 +1,12 @@
 """A whole pipeline as an operator has it: PostgreSQL, Dagster's three processes with our definitions, a local Telegram.
 
-Only the bot is missing, unless a test starts it. `--operators N` repeats every action N times and prints counts.
+Only the bot is missing, unless a test starts it. `--operators N` does every action at least N times, shared out among the
+situations it is done in, and prints counts.
 """
 
 import contextlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -24,28 +26,34 @@ from psycopg.types.json import Jsonb
 from carousel_pipeline.database import Row, connect, ensure_database, migrate
 from carousel_pipeline.local.dagster_home import local_instance
 from carousel_pipeline.local.postgres import EmbeddedPostgres
-from carousel_pipeline.requests import Deck, Options, price_of
-from carousel_pipeline.requests.deck import roles
+from carousel_pipeline.requests import Options, price_of
 from carousel_pipeline.run_workers.bench_stack import FINISHED, DagsterStack
 from carousel_pipeline.tags import partition_tags, run_tags
 
 from ..pipeline.conftest import TOKEN, LocalTelegram, served_telegram  # noqa: TID252 - tests are no package
+from ..remembered import DECK  # noqa: TID252 - as above
 from .dagster_ui import SENSORS, DagsterUI
 
-SERVE = ("-c", "from carousel_pipeline.run_workers.code_server import serve; serve('127.0.0.1', {port})")
-PRICE = 3
-DECK = Deck.model_validate(
-    {"language": "en", "slides": [{"role": role, "heading": f"Rest {n}"} for n, role in enumerate(roles(PRICE), 1)]}
+ROOT = Path(__file__).parents[2]
+_DEFINITIONS = "tests.operators.remembering_definitions"
+SERVE = (
+    "-c",
+    f"from carousel_pipeline.run_workers.code_server import serve; serve('127.0.0.1', {{port}}, '{_DEFINITIONS}')",
 )
+PRICE = price_of(DECK)
+PARALLEL = 4  # two cores
 RESERVE, CAPTURE, RELEASE, SECOND_LIFE = (
     (kind, PRICE) for kind in ("reserve", "capture", "release", "second_life")
 )  # fmt: skip
-# A step of these requests takes some seconds inside the database, so that an operator finds it running.
+# A step of these requests stays inside the database for some seconds or until it is let go, so that an operator finds it running.
 SLOW = """
 create table public.slow (request_id uuid primary key);
 create function public.dawdle() returns trigger language plpgsql security definer as $f$
 begin
-  if exists (select 1 from public.slow where request_id = new.request_id) then perform pg_sleep(8); end if;
+  for tick in 1 .. 160 loop
+    exit when not exists (select 1 from public.slow where request_id = new.request_id);
+    perform pg_sleep(0.05);
+  end loop;
   return null;
 end $f$;
 create trigger t_dawdle after update on carousel.progress
@@ -55,13 +63,16 @@ create trigger t_dawdle after update on carousel.progress
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let every action of an operator be repeated as often as one likes."""
-    parser.addoption("--operators", type=int, help="repetitions of each operator action; counts are printed")
+    parser.addoption(
+        "--operators", type=int, help="how often each operator action is done at least; counts are printed"
+    )
 
 
 @pytest.fixture(scope="session")
-def times(request: pytest.FixtureRequest) -> int:
-    given: int | None = request.config.getoption("--operators", default=None)
-    return given or 2
+def times(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """How often to do an action here, when it is done in so many situations altogether: once, without the option."""
+    given: int = request.config.getoption("--operators", default=None) or 1
+    return lambda situations: math.ceil(given / situations)
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,10 @@ class Shop:
     def copy_of(self, order: Order) -> Path:
         return self.artifacts / "requests" / order.key / "copy.json"
 
+    def let_go(self, order: Order) -> None:
+        """Hold up a slow order no longer."""
+        self.sql("delete from public.slow where request_id = %s", order.id)
+
     def block(self, order: Order, *, blocked: bool = True) -> None:
         self.telegram.call("POST", f"/sim/chats/{order.chat}/{'block' if blocked else 'unblock'}", {})
 
@@ -157,7 +172,7 @@ class Shop:
     def each(self, act: Callable[[Order], str], orders: Iterable[Order]) -> dict[Order, str]:
         """Do something for several orders side by side; returns the runs that came of it."""
         wanted = list(orders)
-        with ThreadPoolExecutor(4) as threads:
+        with ThreadPoolExecutor(PARALLEL) as threads:
             return dict(zip(wanted, threads.map(act, wanted), strict=True))
 
     def failed(self, *groups: str, times: int) -> dict[str, dict[Order, str]]:
@@ -179,7 +194,8 @@ class Shop:
             found = self.ui.statuses(wanted)
             return found if set(found.values()) <= FINISHED and len(found) == len(wanted) else {}
 
-        return until(look, patience, lambda: str(self.ui.statuses(wanted)))
+        # A look at a hundred runs costs the webserver as much as a run.
+        return until(look, patience, lambda: str(self.ui.statuses(wanted)), pause_s=min(0.1 + len(wanted) / 50, 3))
 
     def await_states(self, orders: Collection[Order], *states: str, limit_s: float = 60.0) -> None:
         """Wait until the ledger has each order in one of `states`."""
@@ -279,12 +295,14 @@ class Shop:
         return [call for call in calls if call["method"] == "setMyCommands"]
 
 
-def until(look: Callable[[], Any], limit_s: float, words: Callable[[], str] = lambda: "") -> Any:
+def until(
+    look: Callable[[], Any], limit_s: float, words: Callable[[], str] = lambda: "", *, pause_s: float = 0.1
+) -> Any:
     """Return what `look` finds once it finds something; Dagster announces nothing that could be awaited."""
     deadline = time.monotonic() + limit_s
     while not (found := look()):
         assert time.monotonic() < deadline, words()
-        time.sleep(0.1)
+        time.sleep(pause_s)
     return found
 
 
@@ -298,7 +316,7 @@ def shop(
         ensure_database(url)
     migrate(ours)
     instance = local_instance()
-    instance["concurrency"]["runs"]["max_concurrent_runs"] = 4  # two cores
+    instance["concurrency"]["runs"]["max_concurrent_runs"] = PARALLEL
     with (
         served_telegram(folder / "telegram") as telegram,
         connect(ours, None) as owner,
@@ -312,6 +330,7 @@ def shop(
             "TELEGRAM_BOT_TOKEN": TOKEN,
             "TELEGRAM_API_URL": telegram.url,
             "CAROUSEL_HOME": str(folder / "home"),
+            "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": str(folder / "pycache"),
         }

@@ -110,7 +110,7 @@ class DagsterUI:
         answer = self._stack.ask(
             _BACKFILL,
             backfillParams={
-                "selector": {"partitionSetName": "carousel_partition_set", "repositorySelector": REPOSITORY},
+                "selector": {"partitionSetName": "carousel_partition_set", "repositorySelector": dict(REPOSITORY)},
                 "partitionNames": list(keys),
                 "fromFailure": from_failure,
                 "forceSynchronousSubmission": at_once,
@@ -166,6 +166,10 @@ class DagsterUI:
             return
         state = self._stack.ask(_SENSOR, sensor=selector)["sensorState"]
         assert self._stack.ask(_STOP, id=state["id"])["__typename"] == "StopSensorMutationResult"
+
+    def is_on(self, sensor: str) -> bool:
+        selector = {**REPOSITORY, "sensorName": sensor}
+        return bool(self._stack.ask(_SENSOR, sensor=selector)["sensorState"]["status"] == "RUNNING")
 
     def last_tick(self, sensor: str) -> dict[str, Any]:
         """A sensor's newest tick: status, and timestamp in seconds of the epoch."""

@@ -6,17 +6,20 @@ it counts: in the ledger's journal and in what Telegram has accepted.
 
 import statistics
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
 import pytest
 
-from .conftest import CAPTURE, RELEASE, RESERVE, SECOND_LIFE, Order, Shop, until
+from .conftest import CAPTURE, PARALLEL, PRICE, RELEASE, RESERVE, SECOND_LIFE, Order, Shop, until
+from .dagster_ui import SENSORS
 
 pytestmark = [pytest.mark.xdist_group("operators"), pytest.mark.timeout(7200)]
 HOUSE = {"carousel/second-life": "house"}
 SINGLE = ("re-execute all", "from failure", "launch")
 Begun = Callable[[], list[str]]
+Share = Callable[[int], int]
 
 
 def begin(shop: Shop, how: str, runs: dict[Order, str]) -> Begun:
@@ -47,10 +50,10 @@ def rerun(shop: Shop, ways: dict[str, dict[Order, str]]) -> dict[str, set[str]]:
 
 
 @pytest.mark.finding("M16")
-def test_before_settlement_a_rerun_goes_on_with_the_same_hold(shop: Shop, times: int) -> None:
+def test_before_settlement_a_rerun_goes_on_with_the_same_hold(shop: Shop, times: Share) -> None:
     with shop.sensors_stopped():
         ways = (*SINGLE, "backfill", "backfill from failure", *(["materialize"] if shop.patient else []))
-        waiting = shop.failed(*ways, times=times)
+        waiting = shop.failed(*ways, times=times(4))
         pictures = {order: shop.pictures(order) for runs in waiting.values() for order in runs}
         for how, statuses in rerun(shop, waiting).items():
             assert statuses == {"SUCCESS"}, how
@@ -59,9 +62,9 @@ def test_before_settlement_a_rerun_goes_on_with_the_same_hold(shop: Shop, times:
 
 
 @pytest.mark.finding("C1", "M16")
-def test_after_a_refund_a_single_rerun_is_on_the_house_and_a_backfill_is_not(shop: Shop, times: int) -> None:
+def test_after_a_refund_a_single_rerun_is_on_the_house_and_a_backfill_is_not(shop: Shop, times: Share) -> None:
     plain, house = ("backfill", "materialize"), ("backfill for the house", "materialize for the house")
-    refunded = shop.failed(*SINGLE, *plain, *house, times=times)
+    refunded = shop.failed(*SINGLE, *plain, *house, times=times(4))
     everybody = [order for runs in refunded.values() for order in runs]
     shop.await_states(everybody, "released")
     shop.settled("failed and refunded", everybody, RESERVE, RELEASE, albums=0)
@@ -85,8 +88,8 @@ def latencies(shop: Shop, refunded: dict[str, dict[Order, str]]) -> list[float]:
     return [shop.value(back, order.id).timestamp() - ends[run] for run, order in runs.items()]
 
 
-def test_second_lives_are_capped(shop: Shop, times: int) -> None:
-    failed = shop.failed("capped", times=times)["capped"]
+def test_second_lives_are_capped(shop: Shop, times: Share) -> None:
+    failed = shop.failed("capped", times=times(4))["capped"]
     shop.await_states(failed, "released")
     used = shop.value("select count(*) from ledger.second_life_log")
     shop.sql("select ledger.ops_rule('second_lives_per_day', %s, 'tests', 'no more today')", used)
@@ -96,8 +99,8 @@ def test_second_lives_are_capped(shop: Shop, times: int) -> None:
 
 
 @pytest.mark.finding("M16")
-def test_what_was_delivered_is_neither_sent_nor_charged_again(shop: Shop, times: int) -> None:
-    orders = shop.confirmed(times)
+def test_what_was_delivered_is_neither_sent_nor_charged_again(shop: Shop, times: Share) -> None:
+    orders = shop.confirmed(times(4))
     runs = shop.dispatch(orders)
     assert set(shop.ended(runs.values()).values()) == {"SUCCESS"}
     shop.settled("delivered", orders, RESERVE, CAPTURE, albums=1)
@@ -108,15 +111,19 @@ def test_what_was_delivered_is_neither_sent_nor_charged_again(shop: Shop, times:
     told = shop.command("ops", "show", orders[0].key, "--json")
     assert {run["id"] for run in told["runs"]} >= {runs[orders[0]]}
     assert {run["status"] for run in told["runs"]} == {"SUCCESS"}
-    shop.ui.wipe(["images", "rendered_slides", "delivery_receipt"])
-    assert rerun(shop, {"launch": runs}) == {"launch": {"SUCCESS"}}
+    for turn in range(times(1)):
+        shop.ui.wipe(["images", "rendered_slides", "delivery_receipt"])
+        order = orders[turn % len(orders)]
+        shop.counts["wiped"] += 1
+        wiped = shop.ui.launch(order.key)
+        assert set(shop.ended([wiped]).values()) == {"SUCCESS"}
     shop.settled("delivered, wiped and launched", orders, RESERVE, CAPTURE, albums=1)
 
 
 @pytest.mark.finding("C2")
 @pytest.mark.parametrize("forced", [False, True], ids=["safe", "forced"])
-def test_a_terminated_run_is_refunded_and_its_rerun_is_on_the_house(shop: Shop, times: int, *, forced: bool) -> None:
-    orders = shop.confirmed(times, slow=True)
+def test_a_terminated_run_is_refunded_and_its_rerun_is_on_the_house(shop: Shop, times: Share, *, forced: bool) -> None:
+    orders = shop.confirmed(times(4), slow=True)
     runs = shop.dispatch(orders)
     for order in orders:  # as each begins: no more than four run at once, and a slow one does not stay slow
         until(lambda order=order: shop.state(order) == "running", 60)
@@ -130,10 +137,11 @@ def test_a_terminated_run_is_refunded_and_its_rerun_is_on_the_house(shop: Shop, 
     shop.settled(f"{action}, re-executed", orders, RESERVE, RELEASE, SECOND_LIFE, CAPTURE, albums=1)
 
 
-def test_a_run_terminated_in_the_queue_is_refunded(shop: Shop, times: int) -> None:
-    busy = shop.confirmed(4, slow=True)
+def test_a_run_terminated_in_the_queue_is_refunded(shop: Shop, times: Share) -> None:
+    busy = shop.confirmed(PARALLEL, slow=True)
     before = shop.dispatch(busy)
-    orders = shop.confirmed(times)
+    until(lambda: all(shop.state(order) == "running" for order in busy), 60)
+    orders = shop.confirmed(times(4))
     runs = shop.dispatch(orders)
     shop.ui.terminate(list(runs.values()), forced=False)
     shop.sql("delete from public.slow")
@@ -145,31 +153,44 @@ def test_a_run_terminated_in_the_queue_is_refunded(shop: Shop, times: int) -> No
     shop.settled("undisturbed neighbours", busy, RESERVE, CAPTURE, albums=1)
 
 
-def test_a_deleted_run_is_settled(shop: Shop, times: int) -> None:
+def test_a_deleted_run_is_settled(shop: Shop, times: Share) -> None:
     with shop.sensors_stopped():
-        failed = shop.failed("deleted", times=times)["deleted"]
+        failed = shop.failed("deleted", times=times(2))["deleted"]
         for run in failed.values():
             shop.ui.delete(run)
-        running = shop.confirmed(times, slow=True)
+        running = shop.confirmed(times(2), slow=True)
         runs = shop.dispatch(running)
         for order in running:
             until(lambda order=order: shop.state(order) == "running", 60)
             shop.ui.delete(runs[order])
+            shop.let_go(order)
     shop.await_states(failed, "released")
     shop.settled("failed run deleted", failed, RESERVE, RELEASE, albums=0)
     # Nobody stops a process whose record is deleted: it finishes, or the lease that it no longer prolongs ends.
     shop.await_states(running, "delivered", "released", limit_s=240)
-    shop.sql("delete from public.slow")
     for order in running:
         delivered = shop.state(order) == "delivered"
         journal = (RESERVE, CAPTURE if delivered else RELEASE)
         shop.settled("running run deleted", [order], *journal, albums=int(delivered))
 
 
+def test_sensors_that_are_stopped_and_started_settle_once(shop: Shop, times: Share) -> None:
+    orders = shop.confirmed(times(1), hears=False)
+    with ThreadPoolExecutor(1) as thread:
+        dispatched = thread.submit(shop.dispatch, orders)
+        for turn in range(times(1)):
+            for on in (False, True):
+                shop.ui.switch(SENSORS[turn % len(SENSORS)], on=on)
+        assert set(shop.ended(dispatched.result().values()).values()) == {"FAILURE"}
+    assert [shop.ui.is_on(sensor) for sensor in SENSORS] == [True] * len(SENSORS)
+    shop.await_states(orders, "released")
+    shop.settled("sensors stopped and started", orders, RESERVE, RELEASE, albums=0)
+
+
 @pytest.mark.finding("C3")
-def test_in_doubt_a_rerun_waits_for_the_users_word(shop: Shop, times: int) -> None:
-    orders = shop.confirmed(times)
-    shop.telegram.fault(method="sendMediaGroup", kind="drop", when="after", times=times)
+def test_in_doubt_a_rerun_waits_for_the_users_word(shop: Shop, times: Share) -> None:
+    orders = shop.confirmed(times(4))
+    shop.telegram.fault(method="sendMediaGroup", kind="drop", when="after", times=len(orders))
     runs = shop.dispatch(orders)
     assert set(shop.ended(runs.values()).values()) == {"FAILURE"}
     ways = (*SINGLE, "backfill for the house")
@@ -178,7 +199,7 @@ def test_in_doubt_a_rerun_waits_for_the_users_word(shop: Shop, times: int) -> No
         assert (shop.state(order), shop.journal(order), shop.told(order)) == (
             "delivery_unknown", [RESERVE], ["ask_user"],
         )  # fmt: skip
-        assert shop.wallet(order) == (7, 3)
+        assert shop.wallet(order) == (10 - PRICE, PRICE)
     assert set(shop.albums(orders).values()) == {1}
     shop.counts["in doubt, four reruns"] += len(orders)
     for order in orders:
@@ -186,27 +207,31 @@ def test_in_doubt_a_rerun_waits_for_the_users_word(shop: Shop, times: int) -> No
 
 
 @pytest.mark.finding("C3")
-def test_a_run_terminated_while_it_sends_is_in_doubt(shop: Shop, times: int) -> None:
-    orders = shop.confirmed(times)
-    shop.telegram.fault(method="sendMediaGroup", kind="delay", delay_s=10, when="before", times=times)
+def test_a_run_terminated_while_it_sends_is_in_doubt(shop: Shop, times: Share) -> None:
+    orders = shop.confirmed(times(4))
+    shop.telegram.fault(method="sendMediaGroup", kind="delay", delay_s=10, when="before", times=len(orders))
     runs = shop.dispatch(orders)
     sending = "select count(*) from ledger.delivery where request_id = %s and state = 'sending'"
     for order in orders:
-        until(lambda order=order: shop.value(sending, order.id), 60 + 10 * times)
+        until(lambda order=order: shop.value(sending, order.id), 60 + 10 * len(orders))
         shop.ui.terminate([runs[order]], forced=False)
     assert set(shop.ended(runs.values()).values()) == {"CANCELED"}
     shop.await_states(orders, "delivery_unknown")
     assert rerun(shop, {"re-execute all": runs}) == {"re-execute all": {"SUCCESS"}}
     for order in orders:
-        assert (shop.journal(order), shop.wallet(order), shop.told(order)) == ([RESERVE], (7, 3), ["ask_user"])
+        assert (shop.journal(order), shop.wallet(order), shop.told(order)) == (
+            [RESERVE],
+            (10 - PRICE, PRICE),
+            ["ask_user"],
+        )
     assert max(shop.albums(orders).values()) <= 1
     shop.counts["terminated while sending: asked"] += len(orders)
     for order in orders:
         shop.sql("select ledger.user_resolve(%s, true)", order.id)
 
 
-def test_what_failed_before_any_work_is_refunded_and_can_be_remade(shop: Shop, times: int) -> None:
-    orders = shop.confirmed(times)
+def test_what_failed_before_any_work_is_refunded_and_can_be_remade(shop: Shop, times: Share) -> None:
+    orders = shop.confirmed(times(4))
     for order in orders:
         shop.copy_of(order).rename(shop.copy_of(order).with_suffix(".away"))
     runs = shop.dispatch(orders)
@@ -219,9 +244,9 @@ def test_what_failed_before_any_work_is_refunded_and_can_be_remade(shop: Shop, t
     shop.settled("failed before any work, remade", orders, RESERVE, RELEASE, SECOND_LIFE, CAPTURE, albums=1)
 
 
-def test_with_the_sensors_stopped_the_bot_settles_and_everybody_is_told(shop: Shop, times: int) -> None:
+def test_with_the_sensors_stopped_the_bot_settles_and_everybody_is_told(shop: Shop, times: Share) -> None:
     with shop.sensors_stopped():
-        failed = shop.failed("swept", times=times)["swept"]
+        failed = shop.failed("swept", times=times(4))["swept"]
         assert {shop.state(order) for order in failed} == {"rendered"}
         with shop.bot():
             shop.await_states(failed, "released")
@@ -241,9 +266,9 @@ def said(shop: Shop, order: Order) -> str:
 
 
 @pytest.mark.finding("C1")
-def test_with_all_of_dagster_gone_the_bot_refunds(shop: Shop, times: int) -> None:
+def test_with_all_of_dagster_gone_the_bot_refunds(shop: Shop, times: Share) -> None:
     """The last test: what it kills is not started again."""
-    running, queued = shop.confirmed(times, slow=True), shop.confirmed(times)
+    running, queued = shop.confirmed(times(4), slow=True), shop.confirmed(times(4))
     shop.dispatch(running)
     until(lambda: any(shop.state(order) == "running" for order in running), 60)
     runs = psutil.Process(shop.stack.processes["code"].pid).children(recursive=True)
@@ -262,5 +287,7 @@ def test_with_all_of_dagster_gone_the_bot_refunds(shop: Shop, times: int) -> Non
         shop.settled("Dagster gone, swept", everybody, RESERVE, RELEASE, albums=0)
         for order in everybody:
             until(
-                lambda order=order: "3 credits are back" in said(shop, order), 30, lambda order=order: said(shop, order)
+                lambda order=order: f"{PRICE} credits are back" in said(shop, order),
+                30,
+                lambda order=order: said(shop, order),
             )

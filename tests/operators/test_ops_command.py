@@ -130,7 +130,7 @@ def test_a_hold_is_given_back_once(books: Books, ops: Ops, make: Callable[[Books
     assert len(answer(ops("show", request, "--json"))["operator_actions"]) == 1
 
 
-@pytest.mark.parametrize(("funding", "left"), [("house", (10, 3)), ("user", (7, 3))])
+@pytest.mark.parametrize(("funding", "left"), [("house", (10, PRICE)), ("user", (10 - PRICE, PRICE))])
 def test_a_refunded_request_is_reopened(books: Books, ops: Ops, funding: str, left: tuple[int, int]) -> None:
     request = books.refunded()
     done = answer(ops("reopen", request, "--funding", funding, *WHY, "--json"))
@@ -139,7 +139,9 @@ def test_a_refunded_request_is_reopened(books: Books, ops: Ops, funding: str, le
     assert "only a refunded" in refusal(ops("reopen", request, "--funding", funding, *WHY))
 
 
-@pytest.mark.parametrize(("word", "state", "left"), [("--got", "delivered", (7, 0)), ("--not-got", "rendered", (7, 3))])
+@pytest.mark.parametrize(
+    ("word", "state", "left"), [("--got", "delivered", (10 - PRICE, 0)), ("--not-got", "rendered", (10 - PRICE, PRICE))]
+)
 def test_doubt_is_ended(books: Books, ops: Ops, word: str, state: str, left: tuple[int, int]) -> None:
     request = books.in_doubt()
     assert ops("resolve", request, *WHY).exit_code == 2
@@ -156,6 +158,23 @@ def test_the_same_gift_is_given_once(books: Books, ops: Ops) -> None:
     assert books.wallet() == (20, 0)
     assert "nobody with the Telegram id 99" in refusal(ops("grant", 99, 5, *WHY))
     assert ops("grant", SAM, 0, *WHY).exit_code == 2
+
+
+def test_a_deadline_is_tuned_for_every_process(books: Books, ops: Ops) -> None:
+    assert answer(ops("rules", "--json"))["deadline_minutes"] == 30
+    assert "minutes an attempt may go without" in " ".join(ops("rules").output.split())
+    assert answer(ops("rule", "deadline_minutes", 5, *WHY, "--json")) == {
+        "name": "deadline_minutes", "before": 30, "value": 5,
+    }  # fmt: skip
+    request = books.confirmed()
+    [row] = books.sql(
+        "select deadline - created_at < interval '6 minutes' as soon from ledger.request where id = %s", request
+    )
+    assert row["soon"]
+    [kept] = books.sql("select action, actor, detail from ledger.ops_action")
+    assert kept == {"action": "rule", "actor": "ann", "detail": {"name": "deadline_minutes", "from": 30, "to": 5}}
+    assert "no such rule: dead_line" in refusal(ops("rule", "dead_line", 5, *WHY))
+    assert ops("rule", "deadline_minutes", -1, *WHY).exit_code == 2
 
 
 @pytest.mark.parametrize(
