@@ -105,6 +105,22 @@ async def talking(bot: Bot, sim: Any, draw: Any) -> AsyncIterator[None]:  # noqa
     await polling
 
 
+async def _answer_a_message(page: Page, sim: Any) -> None:
+    await page.get_by_text("got заметка.txt").dblclick()
+    await expect(page.get_by_test_id("reply-bar")).to_contain_text("got заметка.txt")
+    await page.get_by_test_id("reply-cancel").click()
+    await expect(page.get_by_test_id("reply-bar")).to_be_hidden()
+    await page.get_by_text("Send a text").dblclick()
+    await page.get_by_role("textbox", name="Message").fill("Help me")
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_test_id("quote").last).to_contain_text("Send a text")
+    await expect(page.get_by_test_id("message").filter(has_text="Send a text")).to_have_count(3)
+    [user] = (await sim.call("GET", "/sim/users"))["users"]
+    answered = [said for said in await sim.messages(user["chat_id"]) if said.get("text") == "Help me"][-1]
+    assert answered["reply_to_message"]["text"] == "Send a text"
+    await page.get_by_test_id("quote").last.click()
+
+
 @pytest.mark.usefixtures("talking")
 async def test_a_person_starts_writes_gets_an_album_presses_and_attaches(page: Page, sim: Any, tmp_path: Path) -> None:
     expect.set_options(timeout=10_000)
@@ -148,20 +164,7 @@ async def test_a_person_starts_writes_gets_an_album_presses_and_attaches(page: P
     await page.get_by_test_id("file-input").set_input_files(note)
     await expect(page.get_by_text("got заметка.txt")).to_be_visible()
 
-    await page.get_by_text("got заметка.txt").dblclick()
-    await expect(page.get_by_test_id("reply-bar")).to_contain_text("got заметка.txt")
-    await page.get_by_test_id("reply-cancel").click()
-    await expect(page.get_by_test_id("reply-bar")).to_be_hidden()
-    await page.get_by_text("Send a text").dblclick()
-    await page.get_by_role("textbox", name="Message").fill("Help me")
-    await page.get_by_role("button", name="Send").click()
-    await expect(page.get_by_test_id("quote").last).to_contain_text("Send a text")
-    await expect(page.get_by_test_id("message").filter(has_text="Send a text")).to_have_count(3)
-    [user] = (await sim.call("GET", "/sim/users"))["users"]
-    answered = [said for said in await sim.messages(user["chat_id"]) if said.get("text") == "Help me"][-1]
-    assert answered["reply_to_message"]["text"] == "Send a text"
-    await page.get_by_test_id("quote").last.click()
-
+    await _answer_a_message(page, sim)
     before = await page.get_by_test_id("message").count()
     await page.reload()
     await expect(page.get_by_test_id("message")).to_have_count(before)
