@@ -1,12 +1,16 @@
 """Buying, paying, getting money back, as a person does it in a chat; the local Telegram keeps the truth about the Stars."""
 
 import json
+import socket
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from carousel_pipeline.database import connect
+
+from ..payments.yookassa_server import SECRET, SHOP, Provider, send  # noqa: TID252 - tests are no package
 
 
 async def shop(app: SimpleNamespace, language: str = "en") -> tuple[Any, dict[str, Any]]:
@@ -200,3 +204,38 @@ async def test_a_monthly_plan_is_sold_renewed_and_stopped(stage: Any) -> None:
         assert call["params"]["telegram_payment_charge_id"] == paid["charge"]
         await person.says("/paysupport")
         await person.sees("stopped, ends on")
+
+
+async def test_rubles_are_paid_on_the_providers_page_and_told_by_its_notification(stage: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with Provider().running() as provider:
+        rubles = {
+            "yookassa_shop_id": SHOP,
+            "yookassa_secret_key": SecretStr(SECRET),
+            "yookassa_api_url": provider.url,
+            "yookassa_trusted_proxies": "127.0.0.1",
+            "telegram_webhook_listen": f"127.0.0.1:{port}",
+        }
+        stage.settings = stage.settings.model_copy(update=rubles)
+        async with stage.bot():
+            app = SimpleNamespace(stage=stage, pipeline=stage.pipeline)
+            person, packs = await shop(app)
+            await person.presses(packs, "50 credits — 899 ₽")
+            await person.sees("Which e-mail address")
+            await person.says("ann@example")
+            await person.sees("does not look like")
+            provider.faults.append("made_then_500")
+            await person.says("ann@example.org")
+            link = (await person.sees("50 credits for 899 ₽"))["reply_markup"]["inline_keyboard"][0][0]["url"]
+            [payment] = [one for one in provider.payments.values() if one["confirmation"]["confirmation_url"] == link]
+            assert len(provider.payments) == 1
+            provider.pay(payment["id"])
+            notice = provider.notice("payment.succeeded", payment["id"])
+            assert await send(stage.http, f"http://127.0.0.1:{port}/yookassa", notice, sender="8.8.8.8") == 403
+            assert await send(stage.http, f"http://127.0.0.1:{port}/yookassa", notice) == 200
+            await person.sees("50 credits are yours. To spend: 60")
+            await person.says("/paysupport")
+            assert "50 credits · 899 ₽" in (await person.sees("Your purchases"))["text"]
+        kept = stage.pipeline.sql("select 1 from bot.inbox where position('example.org' in body::text) > 0", None)
+        assert kept == []
