@@ -37,9 +37,11 @@ MODULES = (
     "carousel_pipeline.run_workers.storage",
 )
 ROOMS = (
+    "carousel_pipeline.assets.drawing",
     "carousel_pipeline.assets.preview",
     "carousel_pipeline.copywriting.choose",
     "carousel_pipeline.delivery",
+    "carousel_pipeline.imagery.checks",
     "carousel_pipeline.imagery.choose",
     "carousel_pipeline.rendering",
     "carousel_pipeline.settings",
