@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -24,10 +25,10 @@ from PIL import Image
 from carousel_pipeline.paths import resource
 from carousel_pipeline.usage.summary import STEPS, Summary
 
-COLOURS: Final = {
+COLOURS: Final = MappingProxyType({
     "ink": "#1b1f24", "muted": "#6a737d", "line": "#e4e7eb", "paper": "#ffffff",
     "first": "#4f6bed", "second": "#0f9d8a", "third": "#e8930c", "bad": "#d6455d",
-}  # fmt: skip
+})  # fmt: skip
 _WIDTH_IN: Final = 4.25
 _HEIGHT_IN: Final = 2.5
 _ROW_IN: Final = 0.29

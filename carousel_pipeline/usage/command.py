@@ -1,5 +1,6 @@
 """`carousel usage report`: the figures for people without the UI, read with the rights of the analyst and no others."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, date, datetime
@@ -36,8 +37,7 @@ def report(first: date | None, last: date | None, html: Path | None, *, as_json:
     with _as_analyst() as connection:
         summary = summarise(connection, span)
     if as_json:
-        # No terminal is asked for: the object goes to a program.
-        print(to_json(asdict(summary)).decode())  # noqa: T201
+        sys.stdout.write(to_json(asdict(summary)).decode() + "\n")
     elif html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(page(summary), encoding="utf-8")

@@ -5,9 +5,10 @@ For measuring at a size that nobody has yet. What must stay true: the ledger's o
 copied with triggers off, so the login must be a superuser: never use it on a database that anybody pays in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -22,18 +23,20 @@ from carousel_pipeline.usage.history_tables import tables_of
 
 SECOND: Final = 1_000_000
 DAY: Final = 86_400 * SECOND
-_KINDS: Final = {
+_KINDS: Final = MappingProxyType({
     "carousel": 0.60, "again": 0.08, "text": 0.09, "picture": 0.07, "style": 0.06, "size": 0.03, "language": 0.03,
     "slides": 0.03, "undo": 0.01,
-}  # fmt: skip
-_LANGUAGES: Final = {"ru": 0.44, "en": 0.34, "es": 0.07, "de": 0.05, "ar": 0.03, "zh": 0.03, "hi": 0.02, "pt": 0.02}
-_REASONS: Final = {
+})  # fmt: skip
+_LANGUAGES: Final = MappingProxyType(
+    {"ru": 0.44, "en": 0.34, "es": 0.07, "de": 0.05, "ar": 0.03, "zh": 0.03, "hi": 0.02, "pt": 0.02}
+)
+_REASONS: Final = MappingProxyType({
     "images": 0.46, "cancelled": 0.18, "timeout": 0.14, "delivery_receipt": 0.12, "crash": 0.05, "rendered_slides": 0.03,
     "stopped": 0.02,
-}  # fmt: skip
-_SLIDES: Final = {3: 0.04, 4: 0.05, 5: 0.14, 6: 0.17, 7: 0.36, 8: 0.12, 9: 0.05, 10: 0.07}
-_PACKS: Final = {10: 0.5, 50: 0.35, 150: 0.15}
-_DAYS_THEY_STAY: Final = {3: 0.5, 30: 0.3, 220: 0.2}
+})  # fmt: skip
+_SLIDES: Final = MappingProxyType({3: 0.04, 4: 0.05, 5: 0.14, 6: 0.17, 7: 0.36, 8: 0.12, 9: 0.05, 10: 0.07})
+_PACKS: Final = MappingProxyType({10: 0.5, 50: 0.35, 150: 0.15})
+_DAYS_THEY_STAY: Final = MappingProxyType({3: 0.5, 30: 0.3, 220: 0.2})
 _BY_HOUR: Final = (3, 2, 1, 1, 1, 2, 4, 7, 10, 11, 10, 9, 8, 8, 8, 8, 8, 9, 10, 11, 10, 8, 6, 4)
 _REQUESTS_A_PERSON: Final = 18
 
@@ -89,7 +92,7 @@ def imagine(requests: int, days: int, seed: int, until: datetime) -> Iterator[tu
     yield from tables_of(rng, story, persons, end)
 
 
-def _choose(rng: np.random.Generator, shares: dict[Any, float], size: int) -> NDArray[Any]:
+def _choose(rng: np.random.Generator, shares: Mapping[Any, float], size: int) -> NDArray[Any]:
     edges = np.cumsum(list(shares.values()))
     chosen: NDArray[Any] = np.array(list(shares))[
         np.searchsorted(edges / edges[-1], rng.random(size)).clip(0, len(edges) - 1)

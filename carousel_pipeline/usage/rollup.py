@@ -8,6 +8,7 @@ costs are millionths of a dollar until they are written.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from types import MappingProxyType
 from typing import Final
 
 import polars as pl
@@ -21,7 +22,7 @@ _OPENING: Final = ("reserve", "reopen", "second_life")
 _CODE: Final = r"^[a-z0-9][a-z0-9_.:-]{0,63}$"
 _HOUSE: Final = ("reopen", "second_life")
 
-SOURCES: Final[Mapping[str, Schema]] = {
+SOURCES: Final[Mapping[str, Schema]] = MappingProxyType({
     "requests": {
         "request": pl.Int32, "opened": pl.Int64, "outlined": pl.Int64, "confirmed": pl.Int64, "user_id": pl.Int64,
         "kind": pl.String, "style": pl.String, "language": pl.String, "slides": pl.Int64, "phase": pl.String,
@@ -38,7 +39,7 @@ SOURCES: Final[Mapping[str, Schema]] = {
         "outcome": pl.String, "started": pl.Int64, "ended": pl.Int64, "tokens_in": pl.Int64, "tokens_out": pl.Int64,
         "images": pl.Int64, "cost": pl.Float64,
     },
-}  # fmt: skip
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

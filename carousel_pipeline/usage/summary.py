@@ -5,6 +5,7 @@ All shares are of new work (a text, or the same text again); all percentiles are
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 import psycopg
@@ -12,9 +13,9 @@ import psycopg
 from carousel_pipeline.database import Row, query
 from carousel_pipeline.errors import PermanentError
 
-STEPS: Final = {
+STEPS: Final = MappingProxyType({
     "outline": "outline", "queue": "queue", "making": "making", "sending": "sending", "total": "confirmed to album",
-}  # fmt: skip
+})  # fmt: skip
 _DEFAULT_DAYS: Final = 28
 
 
