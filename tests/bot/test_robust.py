@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiogram.exceptions import TelegramBadRequest
@@ -67,6 +68,43 @@ async def test_redelivered_updates_change_nothing(app: SimpleNamespace) -> None:
     assert len(app.dagster.runs) == 2
     assert app.pipeline.sql("select count(*) as n from ledger.request")[0]["n"] == 1
     assert request
+
+
+@pytest.mark.finding("M16")
+async def test_a_crash_between_the_hold_and_the_word_about_it(stage: SimpleNamespace) -> None:
+    async with stage.bot() as crashing:
+        person = await stage.guest()
+        request, outline = await stage.outlined(person)
+        await stage.fault(method="sendMessage", kind="delay", delay_s=20, times=1)
+        await person.presses(outline, "Make it")
+        await stage.pipeline.until("select 1 from ledger.request")
+        for task in crashing.inbox._tasks:
+            task.cancel()
+        await asyncio.gather(*crashing.inbox._tasks, return_exceptions=True)
+    async with stage.http.delete(f"{stage.telegram}/sim/faults") as answer:
+        assert answer.status < 300
+    stage.pipeline.sql("update bot.inbox set leased_until = now() - interval '2 s'", None)
+    async with stage.bot():
+        await person.sees("Your carousel")
+        await stage.dagster.run("carousel", request)
+    assert stage.pipeline.sql("select state, cost from ledger.request") == [{"state": "reserved", "cost": 4}]
+    assert stage.pipeline.violations() == []
+
+
+@pytest.mark.finding("M16")
+async def test_two_devices_at_once(app: SimpleNamespace) -> None:
+    person = await app.stage.guest()
+    request, outline = await app.stage.outlined(person)
+    await asyncio.gather(
+        person.presses(outline, "Make it"),
+        person.presses(outline, "Make it"),
+        person.presses(outline, "Discard"),
+        person.says("/balance"),
+    )
+    await person.sees("4 credits are set aside")
+    await app.bot.inbox.idle()
+    assert app.pipeline.sql("select id, cost from ledger.request") == [{"id": UUID(request), "cost": 4}]
+    assert sum("Your carousel" in text for text in await person.bot_texts()) == 1
 
 
 async def test_collected_texts_and_progress_survive_a_restart(stage: SimpleNamespace) -> None:

@@ -33,6 +33,7 @@ from bot.callbacks import (
     SlideAct,
     SlidePress,
 )
+from bot.house.callbacks import DecidePerson, DecideRequest, Deed, ShowPerson, ShowRequest, StopTelling, Tell
 from bot.keyboards import ACCENTS, COMMANDS, PICTURE_MODES, SIZES, STRUCTURES, TONES, WORDS
 from bot.styles import Styles, load_languages, load_styles
 from bot.texts import LOCALES
@@ -87,6 +88,12 @@ def test_every_button_fits_and_comes_back_as_it_went() -> None:
         *(PickAccent(colour=colour) for colour in ACCENTS),
         HistoryPage(after=request),
         *(PickLanguage(locale=locale) for locale in LOCALES),
+        ShowPerson(tg=2**52),
+        ShowRequest(id=request),
+        *(DecidePerson(deed=deed, tg=2**52) for deed in Deed),
+        *(DecideRequest(deed=deed, id=request) for deed in Deed),
+        Tell(id=2**40, audience="all"),
+        StopTelling(id=2**40),
     ]
     for data in pressed:
         packed = data.pack()

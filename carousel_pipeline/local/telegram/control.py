@@ -352,6 +352,7 @@ async def read_object(request: web.Request) -> dict[str, Any]:
 
 def answering_errors(handler: Handler) -> Handler:
     """Return the handler with its refusals answered as JSON."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
