@@ -7,6 +7,7 @@ JSON field; the model has no tools and knows no secret, so the worst that a host
 
 import json
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, get_args
 
 import regex
@@ -36,23 +37,27 @@ or logos. "art_direction" is one English brief that all pictures share. "caption
 hashtags. "hashtags" are three to eight.
 """
 
-_TONES = {
-    "neutral": "plain and clear",
-    "friendly": "warm, as to a friend",
-    "expert": "precise, for professionals, no slogans",
-    "bold": "short, direct, provocative, never rude",
-    "playful": "light, with a smile, no puns that hide the point",
-}
-_STRUCTURES = {
-    "list": "a numbered or plain list, one item a slide",
-    "how_to": "steps in order, each an action",
-    "myth_fact": "each slide a myth and the fact that replaces it",
-    "problem_proof": "a problem, why it matters, the solution, its proof",
-    "story": "one story in order: scene, turn, lesson",
-    "before_after": "what was, what changed, what is now",
-    "case": "a case: situation, action, result with the source's figures",
-    "questions": "each slide a question and its answer",
-}
+_TONES = MappingProxyType(
+    {
+        "neutral": "plain and clear",
+        "friendly": "warm, as to a friend",
+        "expert": "precise, for professionals, no slogans",
+        "bold": "short, direct, provocative, never rude",
+        "playful": "light, with a smile, no puns that hide the point",
+    }
+)
+_STRUCTURES = MappingProxyType(
+    {
+        "list": "a numbered or plain list, one item a slide",
+        "how_to": "steps in order, each an action",
+        "myth_fact": "each slide a myth and the fact that replaces it",
+        "problem_proof": "a problem, why it matters, the solution, its proof",
+        "story": "one story in order: scene, turn, lesson",
+        "before_after": "what was, what changed, what is now",
+        "case": "a case: situation, action, result with the source's figures",
+        "questions": "each slide a question and its answer",
+    }
+)
 _BEGINNING = 28
 _WORD = regex.compile(r"[\p{L}\p{N}]+")
 

@@ -5,9 +5,11 @@ still counts: the row stays pending, and the next call for the same slide closes
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,7 +21,9 @@ from carousel_pipeline.providers import Call, CallFailedError, Ended, Failure
 from carousel_pipeline.providers.calls import Step
 from carousel_pipeline.providers.failures import Kind
 
-_REFUSALS: Final[dict[str, Kind]] = {"open": "open", "request_limit": "request_limit", "day_limit": "day_limit"}
+_REFUSALS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {"open": "open", "request_limit": "request_limit", "day_limit": "day_limit"}
+)
 _log = logging.getLogger(__name__)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from carousel_pipeline.local.telegram.methods import METHODS
+from carousel_pipeline.local.telegram.methods import methods_by_name
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -279,7 +279,9 @@ NAMES = [
 
 async def test_nonsense_is_refused_never_an_error_of_ours(sim: Any, chat: int) -> None:
     dice = random.Random(7)  # noqa: S311 -- the same nonsense every time
-    known = [name for name, _ in METHODS.values() if name not in {"setWebhook", "deleteMessage", "deleteMessages"}]
+    known = [
+        name for name, _ in methods_by_name.values() if name not in {"setWebhook", "deleteMessage", "deleteMessages"}
+    ]
     sent = (await sim.api("sendMessage", chat_id=chat, text="x"))[1]["result"]["message_id"]
     for _ in range(400):
         params = {name: dice.choice(ODD) for name in dice.sample(NAMES, dice.randint(0, 6))}

@@ -107,7 +107,9 @@ class Faults:
         fields = dict(wanted)
         if not isinstance(fields.get("method"), str) or not fields["method"]:
             raise FaultError("method is needed: a Bot API method, or * for all but getUpdates")
-        fields.setdefault("kind", "error" if {"code", "description", "retry_after", "migrate_to"} & set(fields) else "delay")
+        fields.setdefault(
+            "kind", "error" if {"code", "description", "retry_after", "migrate_to"} & set(fields) else "delay"
+        )
         if "retry_after" in fields and fields["kind"] == "error":
             fields.setdefault("code", 429)
         if fields["kind"] not in get_args(Kind):

@@ -22,7 +22,7 @@ from carousel_pipeline.local.telegram.body import read_arguments
 from carousel_pipeline.local.telegram.control import Control
 from carousel_pipeline.local.telegram.faults import Fault, Faults
 from carousel_pipeline.local.telegram.limits import Limits
-from carousel_pipeline.local.telegram.methods import METHODS, Call, Method
+from carousel_pipeline.local.telegram.methods import Call, Method, methods_by_name
 from carousel_pipeline.local.telegram.refusals import RefusedError, not_found, unauthorized
 from carousel_pipeline.local.telegram.stars import Stars
 from carousel_pipeline.local.telegram.state import World
@@ -125,7 +125,7 @@ class TelegramServer:
     async def _api(self, request: web.Request) -> web.StreamResponse:
         started = time.monotonic()
         wanted = request.match_info["method"]
-        name, method = METHODS.get(wanted.lower(), ("an unknown method", None))
+        name, method = methods_by_name.get(wanted.lower(), ("an unknown method", None))
         try:
             self._authorize(request.match_info["token"])
             fault = self._faults.take(wanted)

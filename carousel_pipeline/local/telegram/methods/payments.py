@@ -1,6 +1,7 @@
 """Invoices and Stars. Only Stars: what is sold in a chat with a bot like ours is digital."""
 
 import secrets
+from types import MappingProxyType
 from typing import Any, Final
 
 from carousel_pipeline.local.telegram.methods.messages import send
@@ -13,7 +14,7 @@ from carousel_pipeline.local.telegram.state import Message
 _MAX_PAGE: Final = 100
 _MAX_STARS: Final = 100_000
 _MAX_MONTHLY: Final = 10_000
-_LENGTHS: Final = {"title": 32, "description": 255}
+_LENGTHS: Final = MappingProxyType({"title": 32, "description": 255})
 _MAX_PAYLOAD: Final = 128
 
 

@@ -43,14 +43,14 @@ class Call:
 
 
 Method = Callable[[Call], Awaitable[Any]]
-METHODS: Final[dict[str, tuple[str, Method]]] = {}
+methods_by_name: Final[dict[str, tuple[str, Method]]] = {}
 
 
 def method(name: str) -> Callable[[Method], Method]:
     """Register a coroutine as the Bot API method `name`."""
 
     def register(function: Method) -> Method:
-        METHODS[name.lower()] = (name, function)
+        methods_by_name[name.lower()] = (name, function)
         return function
 
     return register
