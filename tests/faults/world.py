@@ -153,7 +153,7 @@ class World:
             works: dict[str, Callable[[OutboxItem], Awaitable[None]]] = dict.fromkeys(_TOPICS, self._say)
             outbox = Outbox(store, {**works, "dispatch": self._dispatch}, lease=timedelta(minutes=2), parallel=1)
             with self._faults.acting("bot"), suppress(psycopg.OperationalError):
-                while await getattr(outbox, "_worker", outbox)._take():
+                while await outbox._worker._take():
                     await outbox.drain()
             await outbox.drain()
 

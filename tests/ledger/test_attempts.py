@@ -81,7 +81,7 @@ def test_what_arrived_is_charged_and_the_rest_comes_back_in_the_same_call(
     delivery = books.sending(request_)
     assert books.delivered(delivery, [1], charge) == "delivered"
     assert books.wallet(SAM) == (20 - charge, 0)
-    assert books.pipeline.outcome(request_).charged == charge
+    assert books.value(None, "select charged from ledger.request where id = %s", request_) == charge
     [told] = books.outbox("delivered")
     assert (told["charged"], told["returned"]) == (charge, 7 - charge)
 
@@ -253,7 +253,6 @@ def test_no_such_request(books: Any) -> None:
     for call in (
         lambda: books.pipeline.claim(nobody, "run"),
         lambda: books.pipeline.release(nobody, 1, "failed"),
-        lambda: books.pipeline.outcome(nobody),
         lambda: books.delivered(1, [1]),
     ):
         with pytest.raises(NoSuchRequestError):
