@@ -173,9 +173,14 @@ async def test_every_service_gets_healthy_in_order_and_together_they_make_an_alb
         def offer(said: list[Message]) -> tuple[Message, str] | None:
             return next(((one, data) for one in said for data in buttons(one) if data.startswith("r:make:")), None)
 
-        await chat.press(*await chat.wait_for("an outline", offer, 60))
-        album = await chat.wait_for("an album", lambda said: [one for one in said if "photo" in one] or None, 60)
-        assert album
+        outline, button = await chat.wait_for("an outline", offer, 240)
+        await chat.press(outline, button)
+
+        def album(said: list[Message]) -> list[Message] | None:
+            # The welcome shows pictures, too.
+            return [one for one in said if "photo" in one and one["message_id"] > outline["message_id"]] or None
+
+        assert await chat.wait_for("an album", album, 240)
     from moto.s3.models import s3_backends
 
     bucket = s3_backends["123456789012"]["aws"].buckets["carousel"]
