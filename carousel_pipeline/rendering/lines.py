@@ -450,13 +450,13 @@ def _share(shares: Mapping[str, float], character: str) -> float:
 
 def _first_width(piece: Piece) -> float:
     runs = piece.shaped.runs
-    if not runs or len(piece.text) < 2:  # a sign alone stays inside
+    if len(piece.text) < 2 or not runs or not runs[0].xs:  # a sign alone stays inside; some runs have no ink
         return 0.0
     return runs[0].xs[1] if len(runs[0].xs) > 1 else runs[0].advance
 
 
 def _last_width(piece: Piece) -> float:
     runs = piece.shaped.runs
-    if not runs or len(piece.text) < 2:  # as above
+    if len(piece.text) < 2 or not runs or not runs[-1].xs:  # as above
         return 0.0
     return runs[-1].advance - runs[-1].xs[-1]
