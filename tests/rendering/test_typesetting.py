@@ -181,3 +181,9 @@ def test_items_of_a_numbered_list_start_on_one_edge(make_deck: MakeDeck) -> None
     deck = make_deck([("a", ""), ("Heading", "1. one\n2. one\n10. one"), ("c", "")])
     body = next(text for text in layout_deck(deck, load_style("swiss"), "4:5").slides[1].texts if text.name == "body")
     assert len({round(run.x, 3) for run in body.runs if run.ink == "text"}) == 1
+
+
+def test_what_has_no_ink_at_a_line_end_does_not_hang() -> None:
+    for text in ("🦙\u2007", "„\u2007", "ラ*\u202f", "\u2007word"):
+        (line,) = _block(text).wrap(50.0, "ragged")
+        assert all(share >= 0 for share in hang(line))
