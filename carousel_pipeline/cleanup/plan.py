@@ -43,7 +43,9 @@ class Plan:
     busy: tuple[UUID, ...]
 
 
-def plan_cleanup(settled: Iterable[Settled], *, remembered: int, at_work: AbstractSet[UUID], now: datetime, ages: Ages) -> Plan:
+def plan_cleanup(
+    settled: Iterable[Settled], *, remembered: int, at_work: AbstractSet[UUID], now: datetime, ages: Ages
+) -> Plan:
     """Return what may go.
 
     Args:

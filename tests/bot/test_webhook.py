@@ -164,7 +164,7 @@ async def test_two_replicas_handle_everything_once_and_in_order(stage: SimpleNam
         "language",
         *("Terms", "Privacy", "credits to spend"),
     )
-    texts = await person.bot_texts()
+    texts = [text for text in await person.bot_texts() if text]  # the example album has none
     assert len(texts) == 9
     assert all(sign in text for sign, text in zip(signs, texts, strict=False)), texts
 

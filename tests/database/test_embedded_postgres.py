@@ -45,7 +45,12 @@ def folder(memory: str | None) -> Iterator[Path]:
 
 
 def _servers(folder: Path) -> list[psutil.Process]:
-    return [p for p in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(p.info["cmdline"] or ())]
+    # What has ended and is not yet collected, as the starter's shell for a moment, is no server.
+    return [
+        p
+        for p in psutil.process_iter(["cmdline", "status"])
+        if str(folder) in " ".join(p.info["cmdline"] or ()) and p.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
 def _postmaster(folder: Path) -> int:
