@@ -31,17 +31,20 @@ from ..pipeline.conftest import TOKEN, served_telegram  # noqa: TID252 - as abov
 HOSTS = ("worker-1", "worker-2")
 THINGS = "definitions_of_the_cluster"
 # Both hosts are forks of one process that has imported everything: two would take this machine twice as long to begin.
+# Only that process writes to the pipe: a worker that was ready first greeted there, between the two lines that are read.
 BOTH = f"""
 import importlib, os, sys
 from carousel_pipeline.run_workers import worker
 os.environ[worker.PRELOAD_DEFINITIONS] = {THINGS!r}
 importlib.import_module(worker._PRELOAD)
 for host in {HOSTS!r}:
-    if os.fork() == 0:
+    pid = os.fork()
+    if pid == 0:
         os.setpgid(0, 0)
-        print(host, os.getpid(), flush=True)
+        os.dup2(2, 1)
         worker.serve(sys.argv[1], concurrency=1, definitions={THINGS!r}, host=host)
         os._exit(0)
+    print(host, pid, flush=True)
 for _ in {HOSTS!r}:
     os.wait()
 """
