@@ -72,7 +72,7 @@ class Dagster:
 
     async def run(self, job: str, request_id: str | None = None) -> dict[str, Any]:
         """Wait for the next run of a job (of a request) that nobody has asked for yet, and return it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             while True:
                 for run in self.runs:
                     mine = request_id is None or run["tags"]["carousel/request"] == request_id
@@ -101,7 +101,7 @@ class Pipeline:
 
     async def until(self, statement: str) -> None:
         """Wait until a query has rows; the database announces nothing about the bot's own tables."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             while not self.sql(statement, None):  # noqa: ASYNC110 (there is no event to wait for)
                 await asyncio.sleep(0.02)
 
@@ -198,7 +198,7 @@ class Person:
     async def bot_texts(self) -> list[str]:
         return [message.get("text", "") for message in await self.messages() if message["from"]["is_bot"]]
 
-    async def sees(self, sign: str | Callable[[dict[str, Any]], bool], within: float = 8.0) -> dict[str, Any]:
+    async def sees(self, sign: str | Callable[[dict[str, Any]], bool], within: float = 40.0) -> dict[str, Any]:
         """Wait until a message of the bot has these words (or passes a test) and return the newest such message."""
         wanted = (lambda message: sign in message.get("text", "")) if isinstance(sign, str) else sign
         try:
@@ -210,7 +210,7 @@ class Person:
             raise AssertionError(f"never saw {sign!r} in {await self.bot_texts()}") from None
         raise AssertionError("unreachable")
 
-    async def no_longer_sees(self, sign: str, within: float = 8.0) -> None:
+    async def no_longer_sees(self, sign: str, within: float = 40.0) -> None:
         async with asyncio.timeout(within):
             async for messages in self._states():
                 if not any(sign in message.get("text", "") for message in messages):
@@ -234,7 +234,7 @@ class Person:
     async def sends_data(self, message: int, data: str, **extra: Any) -> str:
         return str((await self._post("press", message_id=message, data=data, **extra))["callback_query_id"])
 
-    async def hears(self, query_id: str, within: float = 8.0) -> dict[str, Any]:
+    async def hears(self, query_id: str, within: float = 40.0) -> dict[str, Any]:
         """Wait for the answer to a press."""
         after = 0
         async with asyncio.timeout(within):

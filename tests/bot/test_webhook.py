@@ -44,7 +44,7 @@ async def hooked(stage: SimpleNamespace, port: int | None = None) -> AsyncIterat
     calls = len(await stage.calls("setWebhook"))
     async with stage.bot() as app:
         stage.settings = plain
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             while len(await stage.calls("setWebhook")) == calls:  # noqa: ASYNC110 (Telegram's log has no event)
                 await asyncio.sleep(0.02)
         yield SimpleNamespace(app=app, url=url, port=port)

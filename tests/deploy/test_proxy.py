@@ -63,7 +63,7 @@ async def ports(tmp_path: Path) -> AsyncIterator[dict[str, int]]:
 
 
 async def listening(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     async with aiohttp.ClientSession() as session:
         while time.monotonic() < deadline:
             try:

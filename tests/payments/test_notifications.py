@@ -79,7 +79,7 @@ async def rubles(till: Any, provider: Any, yookassa: Any) -> AsyncIterator[Simpl
 
     async def settled() -> None:
         """Wait until every report is entered, given back or dead."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             open_ = "select 1 from ledger.inbox where processed_at is null and not dead and (attempts = 0 or last_error is null)"
             while till.sql(open_):  # noqa: ASYNC110 - the database announces nothing about its inbox
                 await asyncio.sleep(0.02)

@@ -50,7 +50,7 @@ def go(stack: DagsterStack) -> Path:
     return folder(stack) / "go"
 
 
-def until(met: Callable[[], Any], limit_s: float = 30.0) -> Any:
+def until(met: Callable[[], Any], limit_s: float = 90.0) -> Any:
     deadline = time.monotonic() + limit_s
     while not (result := met()):
         assert time.monotonic() < deadline

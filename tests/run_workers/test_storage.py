@@ -84,7 +84,7 @@ def test_many_threads_and_instances_share_a_bounded_pool(instance: DagsterInstan
 def test_an_idle_process_keeps_no_connection(instance: DagsterInstance, dagster_url: str) -> None:
     instance.get_runs_count()
     assert connections(dagster_url) > 0
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while connections(dagster_url):
         assert time.monotonic() < deadline
         time.sleep(0.1)

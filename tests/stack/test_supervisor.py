@@ -64,7 +64,7 @@ def pids(folder: Path, name: str) -> list[int]:
     return [int(path.suffix[1:]) for path in folder.glob(f"{name}.*")]
 
 
-async def until(condition: Callable[[], bool], limit_s: float = 20) -> None:
+async def until(condition: Callable[[], bool], limit_s: float = 60) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

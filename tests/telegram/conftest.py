@@ -83,7 +83,7 @@ class Sim:
 
     async def until(self, chat: int, kind: str, after: int = 0) -> dict[str, Any]:
         """Wait for the first event of a kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             while True:
                 answer = await self.call("GET", f"/sim/chats/{chat}/events?after={after}&wait=5")
                 for event in answer["events"]:

@@ -127,7 +127,7 @@ async def test_a_webhook_gets_every_update_in_order_with_its_secret_until_it_say
             await bot.get_updates(timeout=0)
         for text in ("a", "b", "c"):
             await sim.say(chat, text)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             await got_all.wait()
         info = await bot.get_webhook_info()
         assert info.last_error_message == "Wrong response from the webhook: 500 Internal Server Error"

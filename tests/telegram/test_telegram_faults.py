@@ -77,11 +77,11 @@ async def test_faults_count_skip_and_can_be_taken_back(bot: Bot, sim: Any, chat:
 
 
 async def test_a_timeout_before_or_after_acceptance_looks_the_same_to_the_bot(bot: Bot, sim: Any, chat: int) -> None:
-    await sim.fault(method="sendMessage", kind="delay", delay_s=5, when="after")
+    await sim.fault(method="sendMessage", kind="delay", delay_s=30, when="after")
     started = time.monotonic()
     with pytest.raises(TelegramNetworkError, match="timeout"):
         await bot.send_message(chat, "x", request_timeout=1)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 25
     assert await arrived(sim) == ["sendMessage"]
 
 

@@ -97,7 +97,7 @@ async def test_a_report_is_lost_doubled_or_late(sim: Any, kind: str, reports: in
     await paid(sim, chat, await invoice(sim, chat))
     if kind == "lose":
         await sim.say(chat, "and then")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(40):
         found: list[Any] = []
         while len(found) < reports or (kind == "lose" and not await news(sim, "text")):
             found += await news(sim, "successful_payment")
