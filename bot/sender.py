@@ -6,6 +6,8 @@ A request middleware of aiogram's session, so a handler, the outbox and the prog
 - 429 means wait exactly as long as asked, for this chat only; a flood wait also hides in the words of a 400. A short wait is
   waited for; a long one is told to the caller at once, and until it is over nobody asks Telegram about this chat again.
 - "message is not modified" is success, whoever edited first. A group that became a supergroup is followed to its new id.
+- A press that was answered before, or that nobody waits for any more, needs no answer: what its handler does next is done. (A
+  press that a crash caught right after its answer was handled again, failed at answering, and left a hold nobody was told about.)
 - What may safely be repeated (an edit, an answer, a look-up) is repeated after a network error or an HTML 502, which aiogram
   calls `ClientDecodeError`. A send is repeated only when it certainly never left; else the caller decides.
 """
@@ -143,7 +145,7 @@ class Sender(BaseRequestMiddleware):
                 TelegramServerError,
                 ClientDecodeError,
             ) as error:
-                if is_not_modified(error):
+                if is_not_modified(error) or is_answered(error, method):
                     return True
                 asked = flood_wait(error)
                 if asked is not None:
@@ -159,6 +161,12 @@ class Sender(BaseRequestMiddleware):
 def is_not_modified(error: Exception) -> bool:
     """Whether Telegram refused an edit because the message looks like that already."""
     return isinstance(error, TelegramBadRequest) and "message is not modified" in error.message
+
+
+def is_answered(error: Exception, method: TelegramMethod[Any]) -> bool:
+    """Whether Telegram refused an answer to a press because it got one already, or because the press is too old."""
+    pressed = method.__api_method__ == "answerCallbackQuery"
+    return pressed and isinstance(error, TelegramBadRequest) and "query is too old" in error.message
 
 
 def flood_wait(error: Exception) -> float | None:

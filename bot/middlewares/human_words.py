@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from aiogram import BaseMiddleware, Bot
 from aiogram.enums import ChatType
-from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
+from aiogram.exceptions import AiogramError, TelegramForbiddenError, TelegramRetryAfter
 from aiogram.types import CallbackQuery, Message, PreCheckoutQuery, TelegramObject, Update
 from psycopg_pool import PoolTimeout
 
@@ -44,9 +44,6 @@ class HumanWordsMiddleware(BaseMiddleware):
             _log.info("a person blocked the bot")
         except (psycopg.OperationalError, PoolTimeout, TelegramRetryAfter):
             raise
-        except TelegramBadRequest as error:
-            if "query is too old" not in error.message:
-                await self._unexpected(event, data, error)
         except psycopg.Error as error:
             if told := refusal(t, error):
                 await answer(event, data["bot"], told)

@@ -71,13 +71,16 @@ async def test_redelivered_updates_change_nothing(app: SimpleNamespace) -> None:
 
 
 @pytest.mark.finding("M16")
-async def test_a_crash_between_the_hold_and_the_word_about_it(stage: SimpleNamespace) -> None:
+@pytest.mark.parametrize("slow", ["answerCallbackQuery", "sendMessage"])
+async def test_a_crash_between_the_hold_and_the_word_about_it(stage: SimpleNamespace, slow: str) -> None:
     async with stage.bot() as crashing:
         person = await stage.guest()
         request, outline = await stage.outlined(person)
-        await stage.fault(method="sendMessage", kind="delay", delay_s=20, times=1)
-        await person.presses(outline, "Make it")
+        await stage.fault(method=slow, kind="delay", delay_s=20, times=1)
+        press = await person.presses(outline, "Make it")
         await stage.pipeline.until("select 1 from ledger.request")
+        if slow == "sendMessage":
+            await person.hears(press)
         for task in crashing.inbox._tasks:
             task.cancel()
         await asyncio.gather(*crashing.inbox._tasks, return_exceptions=True)
