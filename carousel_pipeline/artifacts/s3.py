@@ -14,6 +14,7 @@ import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -151,6 +152,10 @@ class S3Store:
             for page in pages:
                 for item in page.get("Contents", ()):
                     yield StoredObject(item["Key"].removeprefix(self._prefix), item["LastModified"])
+
+    def unfinished(self, before: datetime) -> Iterator[str]:  # noqa: ARG002 - an upload is stored whole or not at all
+        """Yield nothing: no writer leaves half an object here."""
+        return iter(())
 
     def link(self, key: str, file_name: str) -> str:
         """Return a signed address that downloads the object as `file_name`."""

@@ -8,6 +8,7 @@ A key that holds a hash is a promise about its bytes, and every read checks it: 
 costs a picture, and never sends a person something else.
 """
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -25,6 +26,7 @@ _KEY = regex.compile(r"(?:[a-z0-9_-]+/)*[A-Za-z0-9_.-]+")
 _BY_CONTENT = regex.compile(r"objects/(?P<start>[0-9a-f]{2})/(?P<sha256>[0-9a-f]{64})\.[a-z0-9]+")
 OBJECTS: Final = "objects/"
 LINK_VALID_S: Final = 3600
+_DRAFT: Final = ".new-"
 
 
 class ArtifactMissingError(PermanentError):
@@ -82,6 +84,10 @@ class ArtifactStore(Protocol):
         """Yield every object whose key starts with `prefix`, in the order of the keys, however many there are."""
         ...
 
+    def unfinished(self, before: datetime) -> Iterator[str]:
+        """Yield the keys of what killed writers left half written before then: no object, and no listing names it."""
+        ...
+
     def link(self, key: str, file_name: str) -> str:
         """Return an address that downloads the object as `file_name`, for `LINK_VALID_S` seconds where it leaves this machine."""
         ...
@@ -110,7 +116,7 @@ class LocalStore:
         """Store `data` whole or not at all."""
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_DRAFT)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -141,8 +147,15 @@ class LocalStore:
         folder = self._root / prefix.rpartition("/")[0]
         found = {path.relative_to(self._root).as_posix(): path for path in folder.rglob("*") if path.is_file()}
         for key in sorted(found):
-            if key.startswith(prefix) and not found[key].name.startswith(".new-"):
+            if key.startswith(prefix) and not found[key].name.startswith(_DRAFT):
                 yield StoredObject(key, datetime.fromtimestamp(found[key].stat().st_mtime, UTC))
+
+    def unfinished(self, before: datetime) -> Iterator[str]:
+        """Yield the keys of the drafts that were last written before then."""
+        for path in sorted(self._root.rglob(f"{_DRAFT}*")):
+            with contextlib.suppress(FileNotFoundError):  # finished just now
+                if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+                    yield path.relative_to(self._root).as_posix()
 
     def link(self, key: str, file_name: str) -> str:  # noqa: ARG002 - a file has the name it has
         """Return the file's address on this machine."""

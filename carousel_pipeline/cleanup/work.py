@@ -68,7 +68,7 @@ class Report(BaseModel):
         busy: requests that are old and still worked on.
         refused: requests that the database did not give up, by its reason.
         remembered: requests that stay.
-        objects: stored objects deleted, orphans among them.
+        objects: stored objects deleted, orphans and what killed writers left among them.
         bytes: of the objects that rows named.
         orphans: objects that no row named.
         keys: partition keys deleted.
@@ -140,7 +140,7 @@ class _Cleanup:
     def do(self, plan: Plan) -> Report:
         report = self._rows(plan)
         report.orphans = sum(_value(self._session, "doom_orphans", keys=keys) for keys in _batches(self._old_objects()))
-        report.objects = self._objects()
+        report.objects = self._objects() + self._halves()
         report.keys, report.runs = self._keys()
         report.runs += self._old_runs()
         report.drafts = _value(self._session, "forget_drafts", age=self._ages.drafts)
@@ -173,6 +173,16 @@ class _Cleanup:
                     deleted += 1
             _rows(self._session, "objects_deleted", keys=keys)
         return deleted
+
+    def _halves(self) -> int:
+        deleted = 0
+        for key in self._unfinished():
+            self._store.delete(key)
+            deleted += 1
+        return deleted
+
+    def _unfinished(self) -> Iterator[str]:
+        return self._store.unfinished(self._now - self._ages.orphans)
 
     def _singles(self, key: str) -> list[str]:
         return [item.key for item in self._store.listing(key)] if key.endswith("/") else [key]
@@ -223,7 +233,10 @@ class _DryRun(_Cleanup):
             dry_run=True,
             by_age=sum(why == "age" for _, why in plan.forget),
             by_crowd=sum(why == "crowd" for _, why in plan.forget),
-            objects=planned["objects"] + orphans + _value(self._session, "waiting_objects"),
+            objects=planned["objects"]
+            + orphans
+            + _value(self._session, "waiting_objects")
+            + sum(1 for _ in self._unfinished()),
             bytes=planned["bytes"],
             orphans=orphans,
             keys=len(ids) + sum(1 for _ in self._stale_keys()),

@@ -1,12 +1,28 @@
 """The local store: whole objects or none, and no way out of its folder."""
 
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from carousel_pipeline.artifacts import LocalStore, content_key, open_store
 from carousel_pipeline.artifacts.store import ArtifactMissingError
 from carousel_pipeline.errors import ConfigurationError
+
+KILLED: Final = """
+import os, pathlib, signal, sys
+from carousel_pipeline.artifacts import LocalStore
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+LocalStore(pathlib.Path(sys.argv[1])).put("objects/aa/picture.jpg", b"half a picture", content_type="image/jpeg")
+"""
+
+
+def killed_in_the_middle_of_a_write(root: Path) -> None:
+    assert subprocess.run([sys.executable, "-c", KILLED, str(root)], check=False).returncode == -signal.SIGKILL
 
 
 @pytest.fixture
@@ -40,6 +56,17 @@ def test_a_key_cannot_leave_the_folder(store: LocalStore, key: str) -> None:
 def test_a_failed_write_leaves_no_half_object(store: LocalStore, tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         store.put("requests/r/copy.json", "text, not bytes", content_type="application/json")  # type: ignore[arg-type]  # the fault
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_what_a_killed_writer_leaves_is_no_object_and_is_named_once_it_is_old(
+    store: LocalStore, tmp_path: Path
+) -> None:
+    killed_in_the_middle_of_a_write(tmp_path)
+    assert list(store.listing("")) == []
+    assert list(store.unfinished(datetime.now(UTC) - timedelta(hours=1))) == []
+    [left] = store.unfinished(datetime.now(UTC) + timedelta(seconds=1))
+    store.delete(left)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

@@ -1,8 +1,10 @@
 """Cleaning up for real: what goes, what stays, what a death in the middle leaves, and who may point at what."""
 
+import os
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +14,7 @@ from dagster import DagsterRunStatus
 from moto.s3.models import s3_backends
 from pydantic import SecretStr
 
-from carousel_pipeline.artifacts import content_key
+from carousel_pipeline.artifacts import LocalStore, content_key
 from carousel_pipeline.artifacts.s3 import S3Store
 from carousel_pipeline.cleanup import Ages, clean_up
 from carousel_pipeline.database import connect
@@ -225,6 +227,19 @@ def test_objects_without_a_row_go_once_they_are_old(world: World, monkeypatch: p
     assert world.clean().orphans == 1
     assert not world.store.exists(key)
     assert world.store.exists(logo)
+
+
+def test_what_killed_writers_left_goes_once_it_is_old(world: World, tmp_path: Path) -> None:
+    left = tmp_path / "objects" / "aa" / ".new-k1ll3d"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half a picture")
+    world.store = LocalStore(tmp_path)
+    assert world.clean().objects == 0
+    os.utime(left, (0, 0))
+    assert world.clean(dry_run=True).objects == 1
+    assert left.exists()
+    assert world.clean().objects == 1
+    assert not left.exists()
 
 
 @pytest.mark.finding("m29")
