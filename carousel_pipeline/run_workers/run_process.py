@@ -6,24 +6,30 @@ forks: single-threaded, without connections, and started again by Python if it d
 What must stay true:
 
 - nothing alive crosses the fork (M14): no connection, no thread, no event loop, and no random state;
+- sockets lie in a folder that names its process: a killed code server cannot remove it, so the next one does;
 - a run process never outlives those who watch it. Without the code server nobody would see it crash, so it ends like a
   cancelled run; without the fork server the code server takes it for dead, so it has to be dead at once.
 """
 
+import atexit
 import ctypes
 import gc
 import importlib
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import traceback
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, arbitrary_address  # type: ignore[attr-defined]  # absent from the stubs
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+
+import psutil
 
 DEFINITIONS = "carousel_pipeline.definitions"
 PRELOAD_DEFINITIONS = "_CAROUSEL_PRELOAD_DEFINITIONS"  # the one way to tell a fork server anything is its environment
@@ -38,6 +44,7 @@ _FORK_SERVER = frozenset(
         "_preload_modules",
     }
 )
+_FOLDER = "forks-"  # short: the path of a socket has hardly a hundred characters
 _PR_SET_PDEATHSIG = 1
 _LAST_WORDS_S = 10.0
 
@@ -75,11 +82,25 @@ def start_fork_server(definitions: str) -> RunProcessContext:
         definitions: the module whose definitions it loads.
     """
     context = RunProcessContext()
+    _use_own_folder()
     os.environ[PRELOAD_DEFINITIONS] = definitions
     context.set_forkserver_preload(["__main__", _PRELOAD])
     if threading.active_count() > 1 or not _fork_the_fork_server():
         forkserver.ensure_running()
     return context
+
+
+def _use_own_folder() -> None:
+    """Have multiprocessing keep its sockets where the next process finds them, and remove what dead processes left."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
+        pid = left.name.removeprefix(_FOLDER).partition("-")[0]
+        # In a container every code server has the same process id.
+        if pid.isdigit() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # Private to multiprocessing. A Python that keeps it elsewhere makes a folder of its own, which only a clean end removes.
+    vars(multiprocessing.current_process()).get("_config", {})["tempdir"] = folder
 
 
 def _fork_the_fork_server() -> bool:

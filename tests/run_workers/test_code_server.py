@@ -4,8 +4,10 @@ import inspect
 import logging
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from multiprocessing import forkserver
 from multiprocessing.context import SpawnContext
@@ -75,6 +77,31 @@ def test_runs_start_the_stock_way_when_nothing_can_be_preloaded(preload: str, de
     assert done.stdout.strip() == "SpawnContext", done.stderr
     assert "runs will start slowly" in done.stderr
     assert multiprocessing.get_start_method(allow_none=True) is None, "the choice must not leak into the process"
+
+
+_FORKING = """
+import os, signal, sys
+from carousel_pipeline.run_workers import run_process
+run_process.start_fork_server("no_such_definitions")
+if sys.argv[1] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_code_server_leaves_is_removed_by_the_next_one() -> None:
+    # The path of a socket must be short, and pytest's folders are deep.
+    with tempfile.TemporaryDirectory(prefix="carousel-") as folder:
+
+        def serve(end: str) -> int:
+            environment = {**os.environ, "TMPDIR": folder}
+            return subprocess.run([sys.executable, "-c", _FORKING, end], env=environment, check=False).returncode
+
+        somebodys = Path(folder) / f"forks-{os.getpid()}-living"
+        somebodys.mkdir()
+        assert serve("killed") == -signal.SIGKILL
+        assert len(list(Path(folder).iterdir())) == 2, "the killed one's sockets"
+        assert serve("ended") == 0
+        assert list(Path(folder).iterdir()) == [somebodys]
 
 
 _WARM = """
