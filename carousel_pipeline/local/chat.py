@@ -21,6 +21,10 @@ class ChatError(CarouselError):
     """The bot did not do what a person would have waited for; the message shows its last words."""
 
 
+class TelegramAwayError(ChatError):
+    """The local Telegram does not answer; it may be starting again."""
+
+
 class Chat:
     """One new user's chat with the bot.
 
@@ -95,7 +99,7 @@ class Chat:
             async with self._session.request(method, f"{self._address}{path}", json=body) as answer:
                 result: dict[str, Any] = await answer.json()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise ChatError(f"the local Telegram at {self._address} does not answer: {error}") from error
+            raise TelegramAwayError(f"the local Telegram at {self._address} does not answer: {error}") from error
         if "error" in result:
             raise ChatError(f"the local Telegram refuses: {result['error']['message']}")
         return result

@@ -36,40 +36,60 @@ def violations(owner: psycopg.Connection[Row]) -> list[Row]:
 
 def check(owner: psycopg.Connection[Row], telegram_url: str, story: Story) -> list[str]:
     """Return what is wrong with a case that has ended: nothing, always."""
-    books = owner.execute(_BOOKS, [story.request]).fetchone()
+    books = books_of(owner, story.request)
     if not story.over or books is None or books["state"] not in {"delivered", "released"}:
         return [f"stuck: {books and books['state']}"]
     albums = [call for call in calls(telegram_url, story.chat) if call["complete"] and len(call["result"]) == PRICE]
-    return _money(books) + _albums(books, len(albums), story) + _words(books, story)
+    # An album that Telegram took after the user had said that there was none could be known to nobody.
+    late = sum(fault.partition(".")[2] in LATE for fault in story.faults)
+    return _wallet(books) + money(books, PRICE) + sending(books, len(albums), late=late) + _words(books, story)
 
 
-def _money(books: Row) -> list[str]:
-    def total(kind: str, credit: str | None = None) -> int:
-        return sum(amount for what, to, amount, _ in books["journal"] if what == kind and credit in {None, to})
+def books_of(owner: psycopg.Connection[Row], request: UUID) -> Row | None:
+    """Return what the tables know about a request that was confirmed; None for any other."""
+    return owner.execute(_BOOKS, [request]).fetchone()
 
-    reserved, captured = total("reserve"), total("capture")
-    back = total("release", "user_available")
-    housed = total("second_life") + total("reopen")
+
+def _wallet(books: Row) -> list[str]:
+    """Return what is wrong with the wallet of somebody who had this one request alone."""
+    paid = total(books, "reserve") - total(books, "release", "user_available")
     wrong = []
-    if books["held"] != 0 or START - books["available"] != reserved - back:
+    if books["held"] != 0 or START - books["available"] != paid:
         wrong.append(f"lost credits: {books['available']} available, {books['held']} held")
-    if captured > PRICE or (books["state"] == "delivered" and books["charged"] != PRICE):
-        wrong.append(f"double charge: {captured}")
-    if back > reserved or (back and not housed and captured):
-        wrong.append(f"double refund: {back} of {reserved}, {captured} charged")
+    if books["state"] == "delivered" and books["charged"] != PRICE:
+        wrong.append(f"wrong charge: {books['charged']}")
     if books["state"] == "released" and books["available"] != START:
         wrong.append(f"refund missing: {books['available']}")
     return wrong
 
 
-def _albums(books: Row, albums: int, story: Story) -> list[str]:
+def money(books: Row, price: int) -> list[str]:
+    """Return what is wrong with what a settled request was charged, when `price` stood on the button."""
+    reserved, captured = total(books, "reserve"), total(books, "capture")
+    back = total(books, "release", "user_available")
+    housed = total(books, "second_life") + total(books, "reopen")
     wrong = []
-    late = sum(fault.partition(".")[2] in LATE for fault in story.faults)
+    if captured > price:
+        wrong.append(f"double charge: {captured}")
+    if back > reserved or (back + captured > reserved and not housed):
+        wrong.append(f"double refund: {back} of {reserved}, {captured} charged")
+    if books["state"] == "released" and back != reserved:
+        wrong.append(f"refund missing: {back} of {reserved}")
+    return wrong
+
+
+def total(books: Row, kind: str, credit: str | None = None) -> int:
+    """Return the credits of one kind in a request's journal."""
+    return sum(amount for what, to, amount, _ in books["journal"] if what == kind and credit in {None, to})
+
+
+def sending(books: Row, albums: int, *, late: int = 0) -> list[str]:
+    """Return what is wrong with the albums in the chat; `late` of them nobody could know of."""
+    wrong = []
     if albums > 1 + books["resends"]:
         wrong.append(f"duplicate: {albums} albums, asked again {books['resends']} times")
     if books["state"] == "delivered" and albums == 0:
         wrong.append("charged without an album")
-    # An album that Telegram took after the user had said that there was none could be known to nobody.
     if books["state"] == "released" and albums > late:
         wrong.append(f"refunded with {albums} albums in the chat")
     return wrong

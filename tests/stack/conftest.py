@@ -25,13 +25,14 @@ class Up:
     Args:
         home: its CAROUSEL_HOME.
         output: open file or descriptor for what it prints.
+        settings: environment variables beside those of this process.
     """
 
-    def __init__(self, home: Path, output: Any) -> None:
+    def __init__(self, home: Path, output: Any, **settings: str) -> None:
         self.home = home
         self.process = subprocess.Popen(
             [carousel(), "up"],
-            env=environment(home),
+            env=environment(home, **settings),
             cwd=home.parent,
             stdout=output,
             stderr=output,
