@@ -39,6 +39,9 @@ Connect = Callable[[Role | None], psycopg.Connection[Row]]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a failing random test be replayed: `--seed` with the number it printed."""
     parser.addoption("--forged", type=int, default=200, help="how many forged calls the webhook gets")
+    parser.addoption(
+        "--soak", action="store_true", help="two minutes of the whole product while parts of it are killed"
+    )
     parser.addoption("--seed", type=int, help="seed of the random tests; chosen and printed otherwise")
 
 

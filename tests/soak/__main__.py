@@ -21,18 +21,22 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
+
 from carousel_pipeline.database import connect, query
+from carousel_pipeline.errors import CarouselError
 
 from ..stack.conftest import Up  # noqa: TID252 - tests are no package
 from .kills import Killer
 from .meters import Meters, extent, growth
 from .people import Crowd
-from .verdict import Witness, judge, settled
+from .verdict import Witness, get, judge, settled
 
 _WARM_S: Final = 120.0
 _JUDGED_S: Final = 300.0
@@ -70,7 +74,8 @@ async def soak(up: Up, scratch: Path, arguments: argparse.Namespace) -> dict[str
     await asyncio.gather(*watching, return_exceptions=True)
     witness.read()
     meters.looks.append(meters.look())
-    verdict = judge(up.state["database_url"], where(), crowd.stories, witness.albums)
+    unread = get(where(), "/sim/updates")["pending"]
+    verdict = judge(up.state["database_url"], crowd.stories, witness.albums, unread)
     warm = calm + min(_WARM_S, 0.3 * (quiet_end - calm))
     quiet = [look for look in meters.looks if warm <= look.at <= quiet_end]
     wrong = {sort: {"count": len(found), "first": found[:_SHOWN]} for sort, found in verdict.wrong.items()}
@@ -115,7 +120,7 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=9.0, help="seconds between two kills, on average")
     parser.add_argument("--storm", type=float, default=0.6, help="share of the time in which everything is killed")
     parser.add_argument("--seed", type=int, default=None, help="of people and kills")
-    parser.add_argument("--json", type=Path, help="also write the report into this file")
+    parser.add_argument("--json", nargs="?", type=Path, help="the report is JSON anyway; also write it into this file")
     parser.add_argument("--keep", type=Path, help="copy the logs of a soak that found something into this folder")
     arguments = parser.parse_args()
     arguments.seed = secrets.randbits(32) if arguments.seed is None else arguments.seed
@@ -162,8 +167,9 @@ def play(up: Up, scratch: Path, arguments: argparse.Namespace, report: dict[str,
         report |= interrupted(soak(up, scratch, arguments))
         assert up.stop(signal.SIGINT) == 0, "carousel up did not end well"
         report["left_behind"] = sorted(str(path.relative_to(scratch)) for path in scratch.rglob("*"))
-    except (AssertionError, ExceptionGroup) as error:
-        report["broke"] = str(error)[-6000:]
+    except (AssertionError, ExceptionGroup, CarouselError, psycopg.Error, OSError) as error:
+        report["broke"] = "".join(traceback.format_exception(error))[-6000:]
+        report["printed"] = (up.home.parent / "printed").read_text(encoding="utf-8").splitlines()[-60:]
         return True
     finally:
         with contextlib.suppress(ProcessLookupError):

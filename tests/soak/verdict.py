@@ -137,8 +137,15 @@ def _open(url: str) -> dict[str, int]:
         return dict(row)
 
 
-def judge(url: str, telegram: str, stories: Sequence[Story], albums: Sequence[Album]) -> Verdict:
-    """Return what became of everything, once nothing is open any more."""
+def judge(url: str, stories: Sequence[Story], albums: Sequence[Album], unread: Sequence[Any]) -> Verdict:
+    """Return what became of everything, once nothing is open any more.
+
+    Args:
+        url: of the database.
+        stories: of everybody who came.
+        albums: all that Telegram took.
+        unread: updates that the bot did not fetch.
+    """
     verdict = Verdict()
     with connect(url, None) as owner:
         requests = owner.execute(_REQUESTS).fetchall()
@@ -151,7 +158,7 @@ def judge(url: str, telegram: str, stories: Sequence[Story], albums: Sequence[Al
         verdict.wrong["violations"] += [f"{row['rule']}: {row['detail']} ({row['id']})" for row in violations(owner)]
     texts = "\n".join(str(request["source"]) for request in requests)
     verdict.wrong["texts lost"] += [mark for story in stories for mark in story.texts if f"{mark}:" not in texts]
-    verdict.wrong["updates unread"] += [str(update) for update in get(telegram, "/sim/updates")["pending"]]
+    verdict.wrong["updates unread"] += [str(update) for update in unread]
     verdict.wrong = {sort: found for sort, found in verdict.wrong.items() if found}
     return verdict
 
