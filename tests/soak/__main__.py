@@ -38,7 +38,7 @@ from .meters import Meters, extent, growth
 from .people import Crowd
 from .verdict import Witness, get, judge, settled
 
-_WARM_S: Final = 120.0
+_WARM_S: Final = 240.0
 _JUDGED_S: Final = 300.0
 # A run's lease is two minutes, an outline's patience three; the sweeper and a message's next try come on top.
 _SETTLE_S: Final = 420.0

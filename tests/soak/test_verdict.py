@@ -125,5 +125,7 @@ def test_growth_is_told_from_noise() -> None:
     assert growth(noise, judged=True)["leaks"] == []
     leaking = looks(lambda n: 90 + n / 3, lambda n: 20 + n // 4)
     assert growth(leaking, judged=True)["leaks"] == ["memory of Bot", "open files of Bot"]
+    warming = looks(lambda n: 90 + min(n, 30), lambda n: 20 + min(n, 30))
+    assert growth(warming, judged=True)["leaks"] == []
     assert growth(leaking, judged=False)["leaks"] is None
     assert slope([(0, 1.0), (300, 2.0), (600, 3.0)]) == pytest.approx(2.0)
