@@ -8,17 +8,17 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 import dagster as dg
-from psycopg import Connection
 
 from carousel_pipeline.assets.policy import MAX_RETRIES
 from carousel_pipeline.errors import PermanentError, TransientError
 from carousel_pipeline.ledger.errors import LedgerError, LedgerUnavailableError
 from carousel_pipeline.ledger.pipeline import PipelineLedger
 from carousel_pipeline.records import RequestRecord
+from carousel_pipeline.sessions import Session
 from carousel_pipeline.tags import DISPATCH_TAG, HOUSE, SECOND_LIFE_TAG
 
 LEASE = timedelta(minutes=2)
@@ -99,15 +99,15 @@ class Claim:
 @contextmanager
 def claimed(
     context: dg.AssetExecutionContext,
-    session: Connection[dict[str, Any]],
+    session: Session,
     request: RequestRecord,
-    another: Callable[[], AbstractContextManager[Connection[dict[str, Any]]]] | None = None,
+    another: Callable[[], AbstractContextManager[Session]] | None = None,
 ) -> Iterator[Claim | None]:
     """Claim the request for this run, or yield None where nothing is left to do; says why in the log.
 
     Args:
         context: of the step.
-        session: a connection of the pipeline's role.
+        session: of the pipeline's role.
         request: what is worked on.
         another: opens one more connection, for a step whose calls should outlive a broken one; Dagster retries the others.
 

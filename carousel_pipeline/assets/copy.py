@@ -38,7 +38,8 @@ def copy(
     """Slides, caption, hashtags and alt texts, in the text's language."""
     from carousel_pipeline.rendering import load_style  # noqa: PLC0415 - fonts and numpy: only a run pays for them
 
-    with dagster_errors(context), database.session() as session:
+    with dagster_errors(context):
+        session = database.calls()
         records = RequestRecords(session)
         request = records.load(context.partition_key)
         load_style(request.options.style)
@@ -88,7 +89,8 @@ def copy(
     if request.written is not None:
         return
     # After the value is stored: a process killed in between left an outline that people confirmed and no run could find.
-    with dagster_errors(context), database.session() as session:
+    with dagster_errors(context):
+        session = database.calls()
         RequestRecords(session).outline_ready(request.id, deck, price_of(deck, request.options))
 
 

@@ -47,7 +47,8 @@ def delivery_receipt(
     telegram: Telegram,
 ) -> Iterator[dg.MaterializeResult[Receipt] | dg.AssetCheckResult]:
     """The album's message ids, stored in the same transaction as the charge."""
-    with dagster_errors(context), database.session() as session:
+    with dagster_errors(context):
+        session = database.calls()
         records = RequestRecords(session)
         request = records.load(context.partition_key)
         with claimed(context, session, request, database.session) as claim:

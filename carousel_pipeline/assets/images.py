@@ -53,7 +53,8 @@ def images(
     context: dg.AssetExecutionContext, copy: Deck, database: Database, artifacts: Artifacts, providers: Providers
 ) -> Iterator[dg.MaterializeResult[Pictures] | dg.AssetCheckResult]:
     """One picture a slide, all in one look, at the slides' final size."""
-    with dagster_errors(context), database.session() as session:
+    with dagster_errors(context):
+        session = database.calls()
         records = RequestRecords(session)
         request = records.load(context.partition_key)
         with claimed(context, session, request) as claim:

@@ -48,7 +48,8 @@ def rendered_slides(
     from carousel_pipeline.assets.drawing import brand_of, draw, pack  # noqa: PLC0415 - fonts and numpy: only in a run
     from carousel_pipeline.rendering import canvas, load_style  # noqa: PLC0415 - as above
 
-    with dagster_errors(context), database.session() as session:
+    with dagster_errors(context):
+        session = database.calls()
         records = RequestRecords(session)
         request = records.load(context.partition_key)
         style, ratio = load_style(request.options.style), request.options.ratio

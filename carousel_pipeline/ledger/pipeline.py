@@ -1,4 +1,4 @@
-"""The ledger as run processes and sensors use it, on one autocommit connection of role `led_pipeline`.
+"""The ledger as run processes and sensors use it, in a session of role `led_pipeline`.
 
 Each method is one call of the SQL API and may be repeated as it is after `LedgerUnavailableError`: the database knows what
 it has done already, and an intent to send by the word that its sender made for it. A caller that can open another connection
@@ -14,11 +14,11 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import psycopg
-from psycopg import Connection
 
-from carousel_pipeline.database import Row, query
+from carousel_pipeline.database import query
 from carousel_pipeline.ledger.errors import LedgerUnavailableError, NoSuchRequestError, ledger_errors
 from carousel_pipeline.ledger.settlement import Hold
+from carousel_pipeline.sessions import Session
 
 State = Literal["reserved", "running", "rendered", "delivered", "delivery_unknown", "released"]
 ClaimVerdict = Literal["run", "busy", "done", "refunded", "capped"]
@@ -66,7 +66,7 @@ class PipelineLedger:
     """
 
     def __init__(
-        self, connection: Connection[Row], another: Callable[[], AbstractContextManager[Connection[Row]]] | None = None
+        self, connection: Session, another: Callable[[], AbstractContextManager[Session]] | None = None
     ) -> None:
         self._connection = connection
         self._another = another
@@ -197,6 +197,6 @@ class PipelineLedger:
             raise
 
 
-def _ask(connection: Connection[Row], name: str, parameters: dict[str, object]) -> list[dict[str, Any]]:
+def _ask(connection: Session, name: str, parameters: dict[str, object]) -> list[dict[str, Any]]:
     with ledger_errors():
         return connection.execute(query(name), parameters).fetchall()

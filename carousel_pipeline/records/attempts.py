@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import psycopg
-from psycopg import Connection
 
 from carousel_pipeline.database import query
 from carousel_pipeline.providers import Call, CallFailedError, Ended, Failure
 from carousel_pipeline.providers.calls import Step
 from carousel_pipeline.providers.failures import Kind
+from carousel_pipeline.sessions import Session
 
 _REFUSALS: Final[Mapping[str, Kind]] = MappingProxyType(
     {"open": "open", "request_limit": "request_limit", "day_limit": "day_limit"}
@@ -54,7 +54,7 @@ class AttemptLog:
 
     def __init__(
         self,
-        connection: Connection[dict[str, Any]],
+        connection: Session,
         request_id: UUID,
         run_id: str,
         limits: Limits,
@@ -115,7 +115,7 @@ class AttemptLog:
             _log.warning("how call %s ended is not on record: %s", number, type(error).__name__)
 
 
-def cost_of(connection: Connection[dict[str, Any]], request_id: UUID) -> float:
+def cost_of(connection: Session, request_id: UUID) -> float:
     """Return what all calls for the request cost so far, in USD, refused ones too; whose cost nobody knows counts nothing."""
     row = connection.execute(query("attempts.cost"), {"request": request_id}).fetchone()
     return float(row["usd"]) if row else 0.0

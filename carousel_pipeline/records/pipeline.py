@@ -1,4 +1,4 @@
-"""The request's content as a run process sees it, on one connection of role `led_pipeline`.
+"""The request's content as a run process sees it, in a session of role `led_pipeline`.
 
 A partition key may have been typed by hand in the Dagster UI, so whatever is read here is parsed before anything is spent (M22).
 """
@@ -8,7 +8,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
-from psycopg import Connection
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +16,7 @@ from carousel_pipeline.errors import PermanentError, TransientError
 from carousel_pipeline.requests import Deck, Options
 from carousel_pipeline.requests.change import Change
 from carousel_pipeline.requests.options import Kind
+from carousel_pipeline.sessions import Session
 
 _BEING_DELETED = "LC006"
 ArtifactRole = Literal["picture", "slide", "pdf", "zip"]
@@ -86,9 +86,9 @@ class ArtifactRow(BaseModel):
 
 
 class RequestRecords:
-    """Calls of schema `carousel` on one connection of role `led_pipeline`."""
+    """Calls of schema `carousel` in a session of role `led_pipeline`."""
 
-    def __init__(self, connection: Connection[dict[str, Any]]) -> None:
+    def __init__(self, connection: Session) -> None:
         self._connection = connection
 
     def load(self, request_id: str) -> RequestRecord:

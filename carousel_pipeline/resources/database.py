@@ -8,10 +8,11 @@ import dagster as dg
 from psycopg import Connection
 
 from carousel_pipeline.database import connect
+from carousel_pipeline.sessions import Session, brief_session
 
 
 class Database(dg.ConfigurableResource[None]):
-    """Opens connections of role `led_pipeline`; each run process opens its own after the fork (M14)."""
+    """Connects as role `led_pipeline`; each run process opens its own connections after the fork (M14)."""
 
     url: str
 
@@ -20,3 +21,7 @@ class Database(dg.ConfigurableResource[None]):
         """Open one autocommit connection, closed on the way out."""
         with connect(self.url, "led_pipeline") as connection:
             yield connection
+
+    def calls(self) -> Session:
+        """Return the session of a run, which holds no connection while the run waits for somebody else."""
+        return brief_session(self.url, "led_pipeline")

@@ -1,15 +1,13 @@
 """The writer and the painter of this installation, real where a key is present, offline where not; the record of their calls."""
 
-from typing import Any
-
 import dagster as dg
-from psycopg import Connection
 
 from carousel_pipeline.copywriting import Copywriter
 from carousel_pipeline.imagery import Painter
 from carousel_pipeline.providers.calls import Step
 from carousel_pipeline.records import RequestRecord
 from carousel_pipeline.records.attempts import AttemptLog, Limits
+from carousel_pipeline.sessions import Session
 
 
 class Providers(dg.ConfigurableResource[None]):
@@ -32,7 +30,7 @@ class Providers(dg.ConfigurableResource[None]):
     def calls(
         self,
         context: dg.AssetExecutionContext,
-        session: Connection[dict[str, Any]],
+        session: Session,
         request: RequestRecord,
         step: Step = "copy",
     ) -> AttemptLog:
