@@ -83,10 +83,11 @@ class Card(_Row):
 
 
 class Queue(_Row):
-    """How many requests stand before one, and how long a carousel usually takes, when enough were made to know."""
+    """How many requests start before one; when enough were made to know, how long one takes and how soon the next one follows."""
 
     ahead: int
-    usual_s: float | None
+    made_s: float | None
+    pace_s: float | None
 
 
 class StoredSlide(_Row):

@@ -106,8 +106,8 @@ def progress(t: Texts, card: Card, queue: Queue) -> Screen:
     rows: list[Html] = []
     if step == "queued":
         rows = [t.count("progress.ahead", queue.ahead) if queue.ahead else t("progress.next")]
-        if queue.usual_s is not None:
-            rows.append(t.count("progress.estimate", _tidy(queue.usual_s * (queue.ahead + 1))))
+        if queue.made_s is not None and queue.pace_s is not None:
+            rows.append(t.count("progress.estimate", _tidy(queue.made_s + queue.pace_s * queue.ahead)))
     else:
         rows = [t("progress.copy")]
         rows.append(

@@ -250,11 +250,21 @@ begin
 end $f$;
 
 -- How many confirmed requests stand before this one: 0 means it is next or already running.
+-- How many of one person's carousels are made at the same time: the limit of dagster.yaml, so that both say the same.
+create function carousel.runs_per_user() returns bigint language sql immutable as $f$ select 3::bigint $f$;
+
+-- How many start before this one, if nothing else is asked for: all of the same person that were asked for earlier, and of each
+-- other person as many as may still start beside what is being made for them. A rush of one counts for three at most.
 create function carousel.queue_place(p_id uuid) returns bigint
 language sql stable security definer set search_path = carousel, ledger, pg_temp as $f$
-  select count(*) from ledger.request mine join ledger.request other
-      on other.state = 'reserved' and (other.created_at, other.id) < (mine.created_at, mine.id)
-   where mine.id = p_id and mine.state = 'reserved' $f$;
+  with mine as (select r.id, r.user_id, r.created_at from ledger.request r where r.id = p_id and r.state = 'reserved'),
+  waiting as (select other.user_id, count(*) as earlier from mine
+                join ledger.request other on other.state = 'reserved' and (other.created_at, other.id) < (mine.created_at, mine.id)
+               group by other.user_id),
+  working as (select r.user_id, count(*) as made from ledger.request r where r.state in ('running', 'rendered') group by r.user_id)
+  select coalesce(sum(case when waiting.user_id = mine.user_id then waiting.earlier
+                           else least(waiting.earlier, greatest(0, carousel.runs_per_user() - coalesce(working.made, 0))) end), 0)::bigint
+    from mine join waiting on true left join working on working.user_id = waiting.user_id $f$;
 
 create function carousel.keep_artifact(p_id uuid, p_role text, p_position int, p_recipe text, p_sha256 text, p_key text,
                                        p_content_type text, p_bytes bigint, p_width int, p_height int, p_meta jsonb default '{}')

@@ -184,13 +184,19 @@ begin
   return ledger.user_resolve(p_id, p_got);
 end $f$;
 
--- Seconds from confirmation to delivery, the median of the last fifty; null until five are known.
-create function bot.usual_seconds() returns double precision
+-- By the last fifty carousels, null until five are known: seconds in which one is made, from its first claim to its album (the
+-- median), and seconds after which the next one arrives. Many are made at once, so the second is the shorter one in a rush; in a
+-- calm nothing is queued, and the time between two says nothing: it counts for no more than the time in which one is made.
+create function bot.usual_seconds(out made_s double precision, out pace_s double precision)
 language sql stable security definer set search_path = carousel, ledger, pg_temp as $f$
-  select case when count(*) >= 5 then percentile_cont(0.5) within group (order by took) end
-    from (select extract(epoch from d.updated_at - r.confirmed_at)::double precision as took
-            from ledger.delivery d join carousel.request r on r.id = d.request_id
-           where d.state = 'sent' and not r.change ? 'base' order by d.id desc limit 50) recent $f$;
+  with recent as (
+    select d.updated_at as at,
+           extract(epoch from d.updated_at - (select min(e.created_at) from ledger.request_event e
+                                               where e.request_id = d.request_id and e.dst = 'running'))::double precision as took
+      from ledger.delivery d join carousel.request r on r.id = d.request_id
+     where d.state = 'sent' and not r.change ? 'base' order by d.id desc limit 50),
+  known as (select count(*) as n, percentile_cont(0.5) within group (order by took) as took, max(at) - min(at) as span from recent)
+  select took, least(took, extract(epoch from span) / (n - 1))::double precision from known where n >= 5 $f$;
 
 revoke all on all tables in schema bot from public;
 revoke all on all functions in schema bot from public;

@@ -135,7 +135,7 @@ select id from bot.card
  order by confirmed_at, id limit 1000;
 
 -- name: queue_place
-select carousel.queue_place(%(id)s) as ahead, bot.usual_seconds() as usual_s;
+select carousel.queue_place(%(id)s) as ahead, usual.made_s, usual.pace_s from bot.usual_seconds() usual;
 
 -- name: message_put
 insert into bot.message as m (request_id, kind, chat_id, message_id) values (%(id)s, %(kind)s, %(chat)s, %(message)s)

@@ -49,11 +49,11 @@ def test_what_the_text_does_not_say_is_flagged_before_anybody_pays() -> None:
 
 def test_progress_says_place_estimate_and_steps() -> None:
     t = texts("en")
-    waiting = progress(t, card(phase="confirmed", money="reserved"), Queue(ahead=2, usual_s=11.2)).text
+    waiting = progress(t, card(phase="confirmed", money="reserved"), Queue(ahead=2, made_s=21.2, pace_s=6.9)).text
     assert "2 carousels before yours" in waiting
     assert "About 35 seconds" in waiting
-    assert "About" not in progress(t, card(), Queue(ahead=0, usual_s=None)).text
-    sending = progress(t, card(step="sending", done=0, total=10), Queue(ahead=0, usual_s=None))
+    assert "About" not in progress(t, card(), Queue(ahead=0, made_s=None, pace_s=None)).text
+    sending = progress(t, card(step="sending", done=0, total=10), Queue(ahead=0, made_s=None, pace_s=None))
     assert "Sending" in sending.text
     assert sending.keyboard is None, "too late to cancel"
 
