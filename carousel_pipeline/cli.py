@@ -211,6 +211,21 @@ def bench_cluster(runs: int, *, as_json: bool) -> None:
     _report(measure(runs=runs), as_json=as_json)
 
 
+@bench.command("load")
+@click.option(
+    "--seconds", type=click.IntRange(1, 3600), default=300, show_default=True, help="of people without a pause"
+)
+@click.option(
+    "--waiting", type=click.IntRange(1, 1000), default=200, show_default=True, help="people with slow pictures"
+)
+@_JSON
+def bench_load(seconds: int, waiting: int, *, as_json: bool) -> None:
+    """The whole product under people: latency, carousels a second, a rush, many who wait at once; takes a quarter of an hour."""
+    from carousel_pipeline.run_workers.load_bench import bench_load as measure
+
+    _report(measure(seconds, waiting), as_json=as_json)
+
+
 @bench.command("usage")
 @click.option("--requests", type=click.IntRange(1000, 10_000_000), default=1_000_000, show_default=True)
 @_JSON

@@ -32,11 +32,15 @@ class Chat:
         address: of the local Telegram.
         language: ISO 639 code of the user's Telegram.
         name: the user's first name.
+
+    Attributes:
+        id: of the chat, and of the user.
     """
 
     def __init__(self, address: str, language: str, name: str) -> None:
         self._address = address
         self._person = {"first_name": name, "language_code": language}
+        self.id = 0
         self._path = ""
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_WAIT_S + 10))
 
@@ -46,7 +50,8 @@ class Chat:
         except BaseException:
             await self._session.close()
             raise
-        self._path = f"/sim/chats/{person['chat_id']}"
+        self.id = int(person["chat_id"])
+        self._path = f"/sim/chats/{self.id}"
         return self
 
     async def __aexit__(

@@ -37,7 +37,8 @@ _LARGEST_FILE = 200_000
 _INTERRUPTED = 130
 _EXAMPLES = Path(__file__).parent / "examples"
 # What the bot's buttons carry: a Telegram client has nothing else to go by either.
-_MAKE, _RETRY, _CHOSEN = "r:make:", "r:retry:", "• "
+MAKE = "r:make:"
+_RETRY, _CHOSEN = "r:retry:", "• "
 
 Player = Callable[[Running], Coroutine[Any, Any, None]]
 
@@ -215,7 +216,7 @@ class Play:
                     outline = await self._outline(chat, None)
                     outlined = time.time()
                     outline = await self._choose(chat, outline, wish)
-                make = next(data for data in buttons(outline) if data.startswith(_MAKE))
+                make = next(data for data in buttons(outline) if data.startswith(MAKE))
                 request_id = str(UUID(make.split(":")[2]))
                 await chat.press(outline, make)
                 with self._screen.step("Album"):
@@ -245,17 +246,7 @@ class Play:
 
     async def _outline(self, chat: Chat, before: str | None) -> Message:
         """Wait for an outline with the button that makes it, another one than that of request `before`."""
-
-        def find(said: list[Message]) -> Message | None:
-            for message in reversed(said):
-                for data in buttons(message):
-                    if data.startswith(_RETRY):
-                        raise DemoError(f"the outline was not written; the bot says: “{words(message)}”")
-                    if data.startswith(_MAKE) and data.split(":")[2] != before:
-                        return message
-            return None
-
-        return await chat.wait_for("the outline", find, _OUTLINE_S)
+        return await chat.wait_for("the outline", lambda said: find_outline(said, before), _OUTLINE_S)
 
     async def _choose(self, chat: Chat, outline: Message, wish: Wish) -> Message:
         for act, prefix, choice in (("counts", "n", wish.slides), ("styles", "s", wish.style)):
@@ -265,7 +256,7 @@ class Play:
 
     async def _pick(self, chat: Chat, outline: Message, act: str, prefix: str, choice: str) -> Message:
         """Open a chooser of the outline and press its button for `choice`; return the outline that follows."""
-        request_id = next(data.split(":")[2] for data in buttons(outline) if data.startswith(_MAKE))
+        request_id = next(data.split(":")[2] for data in buttons(outline) if data.startswith(MAKE))
         opener = next((data for data in buttons(outline) if data.startswith(f"r:{act}:")), None)
         if opener is None:
             raise DemoError(f"the bot offers no choice of {act} here")
@@ -308,21 +299,7 @@ class Play:
 
     async def _album(self, chat: Chat, request_id: str, outline: int) -> list[Message]:
         """Wait for the pictures below the outline and the message under them that says what they cost."""
-
-        def find(said: list[Message]) -> list[Message] | None:
-            for message in said:
-                own = [data for data in buttons(message) if UUID(request_id).hex in data]
-                if any(data.startswith(_MAKE) for data in own):
-                    continue  # the outline, not answered yet
-                if any(data.startswith("r:got:") for data in own):
-                    raise DemoError("the bot does not know whether the album arrived and asks the user")
-                if any(data.startswith("r:again:") for data in own):
-                    if not any(data.startswith("r:files:") for data in own):
-                        raise DemoError(f"the carousel was not made; the bot says: “{words(message)}”")
-                    return [message for message in said if "photo" in message and message["message_id"] > outline]
-            return None
-
-        return await chat.wait_for("the album", find, _ALBUM_S)
+        return await chat.wait_for("the album", lambda said: find_album(said, request_id, outline), _ALBUM_S)
 
     async def _settled(self, request_id: str) -> tuple[Ledger, float]:
         """Wait until the ledger holds nothing for the user any more; return it, and what the calls to providers cost in USD."""
@@ -353,6 +330,40 @@ class Play:
         run = next((run for run in runs if run["jobName"] in {"carousel", "edit"}), None)
         steps = {step["stepKey"]: step for step in run["stepStats"]} if run else {}
         return (run["runId"] if run else None), steps
+
+
+def find_outline(said: list[Message], before: str | None = None) -> Message | None:
+    """Return the latest outline that can be made, another one than that of request `before`; None while there is none.
+
+    Raises:
+        DemoError: the bot says that there will be none.
+    """
+    for message in reversed(said):
+        for data in buttons(message):
+            if data.startswith(_RETRY):
+                raise DemoError(f"the outline was not written; the bot says: “{words(message)}”")
+            if data.startswith(MAKE) and data.split(":")[2] != before:
+                return message
+    return None
+
+
+def find_album(said: list[Message], request_id: str, outline: int) -> list[Message] | None:
+    """Return the pictures below the message `outline` once the bot has said what they cost; None before.
+
+    Raises:
+        DemoError: the bot says that it did not work out.
+    """
+    for message in said:
+        own = [data for data in buttons(message) if UUID(request_id).hex in data]
+        if any(data.startswith(MAKE) for data in own):
+            continue  # the outline, not answered yet
+        if any(data.startswith("r:got:") for data in own):
+            raise DemoError("the bot does not know whether the album arrived and asks the user")
+        if any(data.startswith("r:again:") for data in own):
+            if not any(data.startswith("r:files:") for data in own):
+                raise DemoError(f"the carousel was not made; the bot says: “{words(message)}”")
+            return [message for message in said if "photo" in message and message["message_id"] > outline]
+    return None
 
 
 async def _download(chat: Chat, album: list[Message]) -> list[bytes]:

@@ -111,10 +111,11 @@ def _timed_call() -> tuple[float, float]:
 def row(timings: Sequence[tuple[float, float]]) -> dict[str, dict[str, float]]:
     """Return percentiles in seconds of what `timed_run` measured."""
     first, end = zip(*timings, strict=True)
-    return {"to_first_step_s": _percentiles(first), "to_end_s": _percentiles(end)}
+    return {"to_first_step_s": percentiles(first), "to_end_s": percentiles(end)}
 
 
-def _percentiles(values: Iterable[float]) -> dict[str, float]:
+def percentiles(values: Iterable[float]) -> dict[str, float]:
+    """Return p50, p95 and p99 of one value or more."""
     ordered = sorted(values)
     if len(ordered) == 1:
         ordered *= 2

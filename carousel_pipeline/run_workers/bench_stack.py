@@ -3,6 +3,7 @@
 They end with the block, and with this process, however that ends.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -22,6 +23,7 @@ import yaml
 
 from carousel_pipeline.errors import TransientError
 from carousel_pipeline.local.lifeline import MARK, end_marked
+from carousel_pipeline.local.probes import Probe
 from carousel_pipeline.paths import resource
 
 FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
@@ -29,6 +31,7 @@ REPOSITORY = MappingProxyType({"repositoryName": "__repository__", "repositoryLo
 _START_S = 90.0
 _REQUEST_S = 60.0
 _POLL_S = 0.05
+_JSON = MappingProxyType({"Content-Type": "application/json"})
 
 _LOCATION = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
 _ADD_PARTITION = """
@@ -125,11 +128,29 @@ class DagsterStack:
             self.processes[name] = subprocess.Popen(  # noqa: S603 - our own modules
                 [sys.executable, *arguments],
                 env=self.environment,
+                cwd=self.home.parent,  # no .env of whoever measures
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+
+    @property
+    def graphql_url(self) -> str:
+        """Where Dagster's GraphQL API answers."""
+        return f"http://127.0.0.1:{self._web_port}/graphql"
+
+    async def until(self, name: str, ready: Probe) -> None:
+        """Wait until the process `name` is ready.
+
+        Raises:
+            TransientError: it has ended, or is not ready in time.
+        """
+        deadline = time.monotonic() + _START_S
+        while not await ready():
+            if self.processes[name].poll() is not None or time.monotonic() > deadline:
+                raise TransientError(f"{name} did not start; it said:\n{self.log(name)[-2000:]}")
+            await asyncio.sleep(_POLL_S)
 
     def log(self, name: str) -> str:
         """Return what the process `name` has said."""
@@ -142,9 +163,7 @@ class DagsterStack:
             TransientError: the webserver does not answer, or not with data.
         """
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._web_port}/graphql", body, {"Content-Type": "application/json"}
-        )
+        request = urllib.request.Request(self.graphql_url, body, dict(_JSON))  # noqa: S310 - our own address
         try:
             with urllib.request.urlopen(request, timeout=_REQUEST_S) as answer:  # noqa: S310 - as above
                 data = json.load(answer).get("data")

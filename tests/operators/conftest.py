@@ -335,7 +335,7 @@ def shop(
             "PYTHONPYCACHEPREFIX": str(folder / "pycache"),
         }
         with DagsterStack(folder, dagster, instance, SERVE, environment) as stack:
-            stack.environment["DAGSTER_GRAPHQL_URL"] = f"http://127.0.0.1:{stack._web_port}/graphql"
+            stack.environment["DAGSTER_GRAPHQL_URL"] = stack.graphql_url
             patient = request.config.getoption("--operators", default=None) is not None
             shop = Shop(stack, DagsterUI(stack), telegram, folder / "artifacts", owner, patient)
             yield shop

@@ -1,11 +1,11 @@
 """The benchmark's arithmetic. The benchmark itself takes minutes and is run by hand: `carousel bench dispatch`."""
 
-from carousel_pipeline.run_workers.bench import _percentiles, _ratio, _timed_call, row
+from carousel_pipeline.run_workers.bench import _ratio, _timed_call, percentiles, row
 
 
-def test_percentiles_are_in_order_and_within_the_values() -> None:
-    assert _percentiles(range(101)) == {"p50": 50, "p95": 95, "p99": 99}
-    assert _percentiles([2.5]) == {"p50": 2.5, "p95": 2.5, "p99": 2.5}
+def testpercentiles_are_in_order_and_within_the_values() -> None:
+    assert percentiles(range(101)) == {"p50": 50, "p95": 95, "p99": 99}
+    assert percentiles([2.5]) == {"p50": 2.5, "p95": 2.5, "p99": 2.5}
 
 
 def test_the_ratio_is_stock_in_process_to_ours_at_the_median() -> None:
