@@ -5,7 +5,10 @@ Replicas do not take turns: entering a payment twice changes nothing, and one mo
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import psycopg
@@ -15,12 +18,13 @@ from psycopg_pool import PoolTimeout
 from carousel_pipeline.errors import CarouselError
 from carousel_pipeline.payments.books import Books
 from carousel_pipeline.payments.reconcile import Fetch, reconcile_stars
-from carousel_pipeline.payments.yookassa import YooKassa
+from carousel_pipeline.payments.yookassa import YooKassa, YooKassaAnswerError, YooKassaRefusedError
 
 _log = logging.getLogger(__name__)
 EVERY_S: Final = 300.0
 _RETURNS_WITHIN: Final = timedelta(days=2)
-_FOUND: Final = ("credited", "charged_back", "refunded", "unmatched")
+_RETURNS_AT_START: Final = timedelta(days=30)  # for as long as nobody may have looked
+_FOUND: Final = ("credited", "charged_back", "refunded", "returned", "unmatched")
 
 
 class Reconciler:
@@ -40,6 +44,7 @@ class Reconciler:
         self._books = books
         self._yookassa = yookassa
         self._every_s = every_s
+        self._returns_within = _RETURNS_AT_START
         self._wanted = asyncio.Event()
 
     def now(self) -> None:
@@ -50,28 +55,45 @@ class Reconciler:
         """Reconcile for ever."""
         while True:
             self._wanted.clear()
-            try:
-                await self._stars()
-                await self._books.ask_refunds_again()
-                if self._yookassa is not None:
-                    await self._rubles(self._yookassa)
-            except (CarouselError, AiogramError, psycopg.Error, PoolTimeout) as error:
-                _log.warning("not reconciled (%s), again in %.0f s", type(error).__name__, self._every_s)
+            await self._look("Stars", self._stars)
+            await self._look("promised refunds", self._books.ask_refunds_again)
+            if self._yookassa is not None:
+                await self._look("rubles", partial(self._rubles, self._yookassa))
             try:
                 async with asyncio.timeout(self._every_s):
                     await self._wanted.wait()
             except TimeoutError:
                 continue
 
+    async def _look(self, what: str, look: Callable[[], Awaitable[object]]) -> None:
+        """One provider that is away must not keep the other's payments from being found."""
+        try:
+            await look()
+        except (CarouselError, AiogramError, psycopg.Error, PoolTimeout) as error:
+            _log.warning("%s not reconciled (%s), again in %.0f s", what, type(error).__name__, self._every_s)
+
     async def _stars(self) -> None:
-        done = await reconcile_stars(self._fetch, self._books, self._cursor)
-        if found := {verdict: done.verdicts[verdict] for verdict in _FOUND if done.verdicts.get(verdict)}:
-            _log.warning("reports of payments had been lost: %s", found)
+        _tell((await reconcile_stars(self._fetch, self._books, self._cursor)).verdicts)
 
     async def _rubles(self, yookassa: YooKassa) -> None:
+        verdicts: Counter[str] = Counter()
+        now = datetime.now(UTC)
         if (since := await self._books.rub_open_since()) is not None:
             async for payment in yookassa.payments(since):
                 if payment.order is not None and payment.status in {"succeeded", "canceled"}:
-                    await self._books.rub_settle(payment, "reconciliation")
-        async for payment_id in yookassa.refunded_payments(datetime.now(UTC) - _RETURNS_WITHIN):
-            await self._books.rub_settle(await yookassa.payment(payment_id), "reconciliation")
+                    verdicts[await self._books.rub_settle(payment, "reconciliation")] += 1
+        async for payment_id in yookassa.refunded_payments(now - self._returns_within):
+            try:
+                payment = await yookassa.payment(payment_id)
+            except (YooKassaRefusedError, YooKassaAnswerError) as error:
+                _log.error("a returned payment cannot be looked at: %s", error)
+                continue
+            if payment.order is not None:
+                verdicts[await self._books.rub_settle(payment, "reconciliation")] += 1
+        self._returns_within = _RETURNS_WITHIN
+        _tell(verdicts)
+
+
+def _tell(verdicts: Mapping[str, int]) -> None:
+    if found := {verdict: verdicts[verdict] for verdict in _FOUND if verdicts.get(verdict)}:
+        _log.warning("reports of payments had been lost: %s", found)

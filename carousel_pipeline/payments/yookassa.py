@@ -10,6 +10,7 @@ carries a secret, an address with one, or a body.
 
 import asyncio
 import base64
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from uuid import UUID
 import aiohttp
 
 from carousel_pipeline.errors import PermanentError, TransientError
+
+_log = logging.getLogger(__name__)
 
 API: Final = "https://api.yookassa.ru"
 RUB: Final = "RUB"
@@ -176,7 +179,7 @@ class YooKassa:
         return found
 
     async def payments(self, since: datetime) -> AsyncIterator[RubPayment]:
-        """Yield the shop's payments made since then, page by page.
+        """Yield the shop's payments made since then, page by page; one that cannot be read is said and left out.
 
         Raises:
             YooKassaRefusedError: it will not.
@@ -185,7 +188,12 @@ class YooKassa:
         """
         query: dict[str, str | int] = {"created_at.gte": _stamp(since), "limit": _PAGE}
         async for item in self._list("/v3/payments", query):
-            yield self._payment(item)
+            try:
+                payment = self._payment(item)
+            except YooKassaAnswerError as error:
+                _log.error("%s: it hides no other one", error)
+                continue
+            yield payment
 
     async def refunded_payments(self, since: datetime) -> AsyncIterator[str]:
         """Yield the ids of payments of which something went back since then.

@@ -437,10 +437,11 @@ language sql stable security definer set search_path = pay, ledger, pg_temp as $
          (select count(*) from pay.refund where state = 'pending' and created_at < clock_timestamp() - interval '1 hour'),
          (select count(*) from ledger.inbox where dead and processed_at is null) $f$;
 
--- Orders that may still be paid, for the ruble provider's reconciliation; null: none.
+-- Since when there are orders that may still be paid, for the ruble provider's reconciliation; null: there are none. An hour earlier
+-- than our clock says, for the provider's clock dates its payments.
 create function pay.rub_open_since() returns timestamptz
 language sql stable security definer set search_path = pay, ledger, pg_temp as $f$
-  select min(a.created_at) from pay.rub_attempt a join ledger.rub_order o on o.id = a.order_id
+  select min(a.created_at) - interval '1 hour' from pay.rub_attempt a join ledger.rub_order o on o.id = a.order_id
    where a.created_at > clock_timestamp() - interval '7 days' and o.state = 'open' $f$;
 
 -- What to tell a buyer about one payment.
