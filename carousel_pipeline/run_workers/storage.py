@@ -23,6 +23,7 @@ from typing import Any, Self
 import sqlalchemy
 from dagster import StringSource
 from dagster._config.config_schema import UserConfigSchema  # how every ConfigurableClass of Dagster types its config
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable  # Dagster never deletes from it by run
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import (
     DagsterPostgresStorage,
@@ -186,6 +187,11 @@ class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
         return self._once(
             lambda: super(PooledEventLogStorage, self).has_asset_key_col(column_name), f"asset key column {column_name}"
         )
+
+    def delete_events_for_run(self, conn: sqlalchemy.Connection, run_id: str) -> None:
+        """Delete a run's events, and the results of its checks, which Dagster would keep for ever."""
+        super().delete_events_for_run(conn, run_id)
+        conn.execute(AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id == run_id))
 
 
 class PooledScheduleStorage(_Pooled, PostgresScheduleStorage):

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 import sqlalchemy
-from dagster import DagsterInstance
+from dagster import AssetCheckResult, DagsterInstance, asset, asset_check, materialize
 from dagster_postgres import DagsterPostgresStorage
 from psycopg import sql
 
@@ -173,3 +173,33 @@ def test_without_that_attribute_the_stock_way_is_kept_and_said(caplog: pytest.Lo
         storage.adopt(changed, sqlalchemy.create_engine("postgresql+psycopg2://"))
     assert not vars(changed)
     assert "not pooled" in caplog.text
+
+
+def test_a_deleted_run_leaves_no_row_behind(instance: DagsterInstance, dagster_url: str) -> None:
+    @asset
+    def slide() -> int:
+        return 1
+
+    @asset_check(asset=slide)
+    def is_drawn() -> AssetCheckResult:
+        return AssetCheckResult(passed=True)
+
+    gone, stays = (materialize([slide, is_drawn], instance=instance).run_id for _ in range(2))
+    before = rows_by_run(dagster_url)
+    assert before["asset_check_executions", gone] == before["asset_check_executions", stays] == 1
+    instance.delete_run(gone)
+    assert rows_by_run(dagster_url) == {key: count for key, count in before.items() if key[1] != gone}
+
+
+def rows_by_run(url: str) -> dict[tuple[str, str], int]:
+    """How many rows of each table name each run."""
+    columns = (
+        b"select table_name from information_schema.columns where column_name = 'run_id' and table_schema = 'public'"
+    )
+    with connect(url, None) as client:
+        found: dict[tuple[str, str], int] = {}
+        for table in [row["table_name"] for row in client.execute(columns)]:
+            count = sql.SQL("select run_id, count(*) as n from {} where run_id is not null group by run_id")
+            rows = client.execute(count.format(sql.Identifier(table)))
+            found |= {(table, row["run_id"]): row["n"] for row in rows}
+    return found
