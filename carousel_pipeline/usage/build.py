@@ -4,11 +4,15 @@ What must stay true: one build at a time (an advisory lock, taken before the sna
 cannot see); the days' old rows, new rows and marks change in one transaction; only marks that the snapshot saw are removed, so a
 fact that is committed meanwhile leaves its day marked. Connections are the pipeline's: it reads the `usage.source_*` views and
 writes the tables of schema `usage`, nothing else.
+
+Long histories are built in spans of days, two spans at a time over two connections: while one is computed here, the server reads
+the other. Spans share no day, so neither sees the other.
 """
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -16,13 +20,15 @@ from typing import Final
 
 import polars as pl
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from carousel_pipeline.database import Row, connect, query
 from carousel_pipeline.usage.copying import copy_in, copy_out
 from carousel_pipeline.usage.rollup import SOURCES, Days, Facts, roll_up
 
-_REQUESTS_AT_ONCE: Final = 200_000
+_REQUESTS_AT_ONCE: Final = 120_000
 _DAYS_AT_ONCE: Final = 120
+_SPANS_AT_ONCE: Final = 2
 _ONE_DAY: Final = timedelta(days=1)
 
 
@@ -57,14 +63,30 @@ def known_days(connection: psycopg.Connection[Row]) -> list[date]:
 
 def build(connection: psycopg.Connection[Row], days: Sequence[date]) -> Built:
     """Build `days` (UTC, any order) from what is committed now; `connection` is that of `usage_session`."""
-    begun, requests = time.perf_counter(), 0
+    begun = time.perf_counter()
     connection.execute(query("usage.lock"))
     try:
-        for span in _spans(connection, sorted(set(days))):
-            requests += _build_span(connection, span)
+        requests = _build_spans(connection, list(_spans(connection, sorted(set(days)))))
     finally:
         connection.execute(query("usage.unlock"))
     return Built(len(set(days)), requests, time.perf_counter() - begun)
+
+
+def _build_spans(connection: psycopg.Connection[Row], spans: Sequence[list[date]]) -> int:
+    waiting = iter(spans)
+
+    def work(over: psycopg.Connection[Row]) -> int:
+        return sum(_build_span(over, span) for span in waiting)
+
+    with ExitStack() as stack:
+        others = [stack.enter_context(_another(connection)) for _ in range(min(_SPANS_AT_ONCE, len(spans)) - 1)]
+        workers = stack.enter_context(ThreadPoolExecutor(_SPANS_AT_ONCE))
+        return sum(workers.map(work, [connection, *others]))
+
+
+def _another(connection: psycopg.Connection[Row]) -> AbstractContextManager[psycopg.Connection[Row]]:
+    info = connection.info
+    return usage_session(make_conninfo(info.dsn, password=info.password or None))
 
 
 def _build_span(connection: psycopg.Connection[Row], days: Sequence[date]) -> int:
@@ -96,6 +118,7 @@ def _read(connection: psycopg.Connection[Row], days: Sequence[date]) -> Facts:
     span = {"start": _midnight(days[0]), "stop": _midnight(days[-1] + _ONE_DAY)}
     connection.execute(query("usage.open_span"))
     connection.execute(query("usage.fill_span"), span)
+    connection.execute(query("usage.know_span"))
     frames = {name: copy_out(connection, query(f"usage.{name}"), schema, span) for name, schema in SOURCES.items()}
     return Facts(**frames)
 
