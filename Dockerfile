@@ -26,7 +26,7 @@ ENV PATH=/opt/carousel/bin:$PATH PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTW
 # A new volume takes its owner from the folder that it covers.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin carousel \
  && install -d -o carousel -g carousel /var/lib/carousel/storage /var/lib/carousel/telegram \
-    /keys/admin /keys/bot /keys/pipeline /keys/dagster /keys/storage /keys/telegram /keys/ui
+    /keys/admin /keys/bot /keys/pipeline /keys/dagster /keys/analyst /keys/storage /keys/telegram /keys/ui
 COPY --from=build /opt/carousel /opt/carousel
 USER 10001:10001
 WORKDIR /tmp

@@ -392,7 +392,9 @@ _DAY = click.DateTime(formats=["%Y-%m-%d"])
 @click.option("--from", "first", type=_DAY, help="First UTC day; four weeks in all otherwise.")
 @click.option("--to", "last", type=_DAY, help="Last UTC day; today otherwise.")
 @click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write one self-contained page with charts."
+    "--html",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Write one self-contained page with charts; - is the standard output.",
 )
 @_JSON
 def usage_report(first: datetime | None, last: datetime | None, html: Path | None, *, as_json: bool) -> None:

@@ -22,7 +22,11 @@ from carousel_pipeline.errors import CarouselError, ConfigurationError
 from carousel_pipeline.settings import get_settings
 
 _MEMBERS = MappingProxyType(
-    {"carousel_bot": ("led_bot", "led_pay", "led_house"), "carousel_pipeline": ("led_pipeline",)}
+    {
+        "carousel_bot": ("led_bot", "led_pay", "led_house"),
+        "carousel_pipeline": ("led_pipeline",),
+        "carousel_analyst": ("led_analyst",),
+    }
 )
 
 

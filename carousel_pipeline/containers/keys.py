@@ -16,10 +16,11 @@ from types import MappingProxyType
 # The folders of FOLDER, each a volume, and the logins that its owners need.
 LOGINS = MappingProxyType(
     {
-        "admin": ("postgres", "carousel_bot", "carousel_pipeline", "carousel_dagster"),
+        "admin": ("postgres", "carousel_bot", "carousel_pipeline", "carousel_dagster", "carousel_analyst"),
         "bot": ("carousel_bot",),
         "pipeline": ("carousel_pipeline", "carousel_dagster"),
         "dagster": ("carousel_dagster",),
+        "analyst": ("carousel_analyst",),
     }
 )
 UI_USER = "operator"

@@ -25,7 +25,7 @@ def report(first: date | None, last: date | None, html: Path | None, *, as_json:
     Args:
         first: 27 days before `last` where it is not given.
         last: today where it is not given.
-        html: the file to write; then one line says so.
+        html: the file to write; then one line says so. `-` is the standard output.
         as_json: print everything as one JSON object.
 
     Raises:
@@ -38,6 +38,8 @@ def report(first: date | None, last: date | None, html: Path | None, *, as_json:
         summary = summarise(connection, span)
     if as_json:
         sys.stdout.write(to_json(asdict(summary)).decode() + "\n")
+    elif html == Path("-"):
+        sys.stdout.write(page(summary))
     elif html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(page(summary), encoding="utf-8")

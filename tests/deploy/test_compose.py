@@ -13,7 +13,7 @@ from . import compose_file
 
 COMPOSE = compose_file.load(compose_file.example())
 SERVICES = COMPOSE.services
-ONE_SHOT = {"keys", "migrate"}
+ONE_SHOT = {"keys", "migrate", "usage"}
 every_service = pytest.mark.parametrize("name", sorted(SERVICES))
 
 
@@ -142,6 +142,7 @@ def test_a_process_gets_the_keys_that_it_needs_and_the_providers_keys_go_to_two(
     assert [name for name, keys in mounted.items() if "keys-admin" in keys] == ["postgres", "migrate"]
     assert mounted["bot"] == ["keys-bot", "keys-storage", "keys-telegram"]
     assert mounted["code-server"] == ["keys-pipeline", "keys-storage", "keys-telegram"]
+    assert mounted["usage"] == ["keys-analyst"]
     assert {name for name, service in SERVICES.items() if "ANTHROPIC_API_KEY" in service.environment} == {
         "bot",
         "code-server",

@@ -42,7 +42,7 @@ def test_keys_are_random_once_and_the_same_ever_after(tmp_path: Path) -> None:
 def test_each_owner_has_its_logins_alone_in_a_file_that_libpq_accepts(tmp_path: Path) -> None:
     write_keys(tmp_path)
     passwords = read_passwords(tmp_path / "admin" / "pgpass")
-    assert len(set(passwords.values())) == len(passwords) == 4
+    assert len(set(passwords.values())) == len(passwords) == 5
     assert min(map(len, passwords.values())) >= 32
     for owner, logins in LOGINS.items():
         file = tmp_path / owner / "pgpass"

@@ -198,6 +198,10 @@ async def test_every_service_gets_healthy_in_order_and_together_they_make_an_alb
         ("carousel_pipeline", "led_ops", False),
         ("carousel_pipeline", "led_pay", False),
         ("carousel_dagster", "led_pipeline", False),
+        ("carousel_analyst", "led_analyst", True),
+        ("carousel_analyst", "led_pipeline", False),
+        ("carousel_bot", "led_analyst", False),
+        ("carousel_pipeline", "led_analyst", False),
     ],
 )
 def test_a_login_becomes_its_own_roles_and_no_other(machine: Machine, login: str, role: str, *, allowed: bool) -> None:
@@ -206,6 +210,12 @@ def test_a_login_becomes_its_own_roles_and_no_other(machine: Machine, login: str
     refusal = nullcontext() if allowed else pytest.raises(psycopg.OperationalError, match="permission denied")
     with refusal, psycopg.connect(address, passfile=str(pgpass), options=f"-crole={role}"):
         pass
+
+
+def test_the_report_is_made_with_the_analyst_s_rights_alone(machine: Machine) -> None:
+    machine.start("usage")
+    machine.await_condition("usage", "service_completed_successfully")
+    assert "requests" in machine.said("usage")
 
 
 def test_the_bot_does_not_see_dagsters_database(machine: Machine) -> None:

@@ -106,6 +106,8 @@ def test_the_command_writes_a_page(past_url: str, monkeypatch: pytest.MonkeyPatc
     first, last = TODAY - timedelta(days=13), TODAY - timedelta(days=7)
     _run(past_url, monkeypatch, "--from", str(first), "--to", str(last), "--html", str(file))
     assert f"{first:%d %B %Y} to {last:%d %B %Y}" in file.read_text(encoding="utf-8")
+    told = _run(past_url, monkeypatch, "--from", str(first), "--to", str(last), "--html", "-")
+    assert told == file.read_text(encoding="utf-8")
 
 
 def test_the_command_prints_for_people_and_for_programs(past_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
