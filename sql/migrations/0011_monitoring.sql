@@ -6,6 +6,7 @@ set local role led_owner;
 set local search_path = carousel, ledger, pg_temp;
 
 create index outbox_dead on ledger.outbox (topic) where dead;
+create index inbox_dead on ledger.inbox (source) where dead;
 
 create table carousel.audit (
   id bigint generated always as identity constraint audit_pk primary key,
@@ -27,7 +28,7 @@ begin
 end $f$;
 
 create function carousel.figures() returns table (name text, labels jsonb, value double precision)
-language sql stable security definer set search_path = carousel, ledger, bot, pg_temp as $f$
+language sql stable security definer set search_path = carousel, ledger, bot, pay, pg_temp as $f$
   with open_requests as materialized (
     select state, count(*) as n, sum(cost) as credits, max(extract(epoch from clock_timestamp() - created_at)) as oldest
       from ledger.request where state in ('reserved', 'running', 'rendered', 'delivery_unknown') group by state),
@@ -62,8 +63,15 @@ language sql stable security definer set search_path = carousel, ledger, bot, pg
     from bot.inbox where processed_at is null
   union all select 'inbox_waiting', jsonb_build_object('source', 'payments'), count(*)::float8
     from ledger.inbox where processed_at is null and not dead
-  union all select 'inbox_oldest_seconds', '{}', coalesce(extract(epoch from clock_timestamp() - min(i.received_at)), 0)::float8
+  union all select 'inbox_oldest_seconds', jsonb_build_object('source', 'telegram'),
+                   coalesce(extract(epoch from clock_timestamp() - min(i.received_at)), 0)::float8
     from bot.inbox i where i.processed_at is null
+  union all select 'inbox_oldest_seconds', jsonb_build_object('source', 'payments'),
+                   coalesce(extract(epoch from clock_timestamp() - min(i.received_at)), 0)::float8
+    from ledger.inbox i where i.processed_at is null and not i.dead
+  union all select p.name, '{}', p.n::float8 from pay.health() h
+    cross join lateral (values ('payments_unmatched', h.unmatched), ('payment_reports_dead', h.letters_dead),
+                               ('payment_refunds_late', h.refunds_waiting)) as p (name, n)
   union all select 'second_lives_last_day', '{}', count(*)::float8
     from ledger.second_life_log where created_at > clock_timestamp() - interval '1 day'
   union all (select 'invariant_violations', '{}'::jsonb, a.violations::float8 from carousel.audit a order by a.checked_at desc, a.id desc limit 1)

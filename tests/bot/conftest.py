@@ -50,7 +50,9 @@ class Dagster:
         if self.down:
             return web.Response(status=502, text="<html>502</html>", content_type="text/html")
         asked = await request.json()
-        query_, variables = asked["query"], asked["variables"]
+        query_, variables = asked["query"], asked.get("variables", {})
+        if "allDaemonStatuses" in query_:
+            return _data("instance", {"daemonHealth": {"allDaemonStatuses": []}})
         if "runsOrError" in query_:
             wanted = {(tag["key"], tag["value"]) for tag in variables["tags"]}
             found = [{"runId": run["runId"]} for run in self.runs if wanted <= set(run["tags"].items())]
