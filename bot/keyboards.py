@@ -36,7 +36,17 @@ from bot.gallery import NOBODY
 from bot.library import Brand, Made
 from bot.models import Card
 from bot.texts import LOCALES, Html, Texts, texts
-from carousel_pipeline.requests import MAX_SLIDES, MIN_SLIDES, PictureMode, Ratio, Structure, Tone, Words, price_of
+from carousel_pipeline.requests import (
+    MAX_SLIDES,
+    MIN_SLIDES,
+    PictureMode,
+    Ratio,
+    Structure,
+    Tone,
+    Words,
+    price_of,
+)
+from carousel_pipeline.requests.price import CREDITS_PER_REPAINT, CREDITS_PER_SLIDE, price_of_slide
 
 COMMANDS: Final = (
     "start", "new", "history", "styles", "brand", "balance", "buy", "referral", "promo", "language", "cancel", "help",
@@ -90,10 +100,15 @@ def outline(t: Texts, card: Card) -> InlineKeyboardMarkup:
     third = [
         _press(t("button.structure"), Act.STRUCTURES, card.id),
         _press(t("button.words"), Act.WORDS, card.id),
-        _press(t("button.pictures"), Act.PICTURES, card.id),
     ]
     last = [_press(t("button.again"), Act.AGAIN, card.id), _press(t("button.discard"), Act.DISCARD, card.id)]
-    return _rows([[make], first, second, third, last])
+    return _rows([[make], [_paint(t, card)], first, second, third, last])
+
+
+def _paint(t: Texts, card: Card) -> InlineKeyboardButton:
+    slides = len(card.deck.slides) if card.deck else 0
+    one, each = slides * CREDITS_PER_SLIDE["panorama"], slides * CREDITS_PER_SLIDE["each"]
+    return _press(t("button.pictures", one=one, each=each), Act.PICTURES, card.id)
 
 
 def tones(t: Texts, card: Card) -> InlineKeyboardMarkup:
@@ -165,10 +180,13 @@ def slide(t: Texts, card: Card, number: int) -> InlineKeyboardMarkup:
     def on(key: str, act: SlideAct) -> InlineKeyboardButton:
         return _button(t(key), SlidePress(act=act, id=card.id, slide=number))
 
-    picture = _button(t.count("button.picture_price", 1), SlidePress(act=SlideAct.PICTURE, id=card.id, slide=number))
+    def paid(key: str, price: int, act: SlideAct) -> InlineKeyboardButton:
+        return _button(t.count(key, price), SlidePress(act=act, id=card.id, slide=number))
+
+    picture = paid("button.picture_price", CREDITS_PER_REPAINT, SlideAct.PICTURE)
     add = on("button.add", SlideAct.ADD)
     if card.made:
-        add = _button(t.count("button.add_price", 1), SlidePress(act=SlideAct.ADD, id=card.id, slide=number))
+        add = paid("button.add_price", price_of_slide(card.options), SlideAct.ADD)
     changes = [on("button.move", SlideAct.MOVE)]
     changes += [add] if count < MAX_SLIDES else []
     changes += [on("button.remove", SlideAct.REMOVE)] if count > MIN_SLIDES else []
@@ -242,8 +260,12 @@ def title_of(made: Made) -> str:
 def repaint(t: Texts, card: Card, number: int) -> InlineKeyboardMarkup:
     """Return the ways to a new picture, each with its price."""
     buttons = [
-        _button(t.count("button.repaint", 1), SlidePress(act=SlideAct.REPAINT, id=card.id, slide=number)),
-        _button(t.count("button.describe", 1), SlidePress(act=SlideAct.DESCRIBE, id=card.id, slide=number)),
+        _button(
+            t.count("button.repaint", CREDITS_PER_REPAINT), SlidePress(act=SlideAct.REPAINT, id=card.id, slide=number)
+        ),
+        _button(
+            t.count("button.describe", CREDITS_PER_REPAINT), SlidePress(act=SlideAct.DESCRIBE, id=card.id, slide=number)
+        ),
     ]
     return _chooser(t, card, buttons, columns=1)
 

@@ -17,7 +17,7 @@ from bot.callbacks import Part
 from bot.library import ClosedProvider
 from bot.models import Balance, Card, Operation, Queue
 from bot.texts import Html, Texts
-from carousel_pipeline.requests import MAX_SOURCE, SourceError, SourceRefusal
+from carousel_pipeline.requests import MAX_SOURCE, Options, SourceError, SourceRefusal, price_of
 
 _HEADING: Final = 90
 _START: Final = 110
@@ -72,7 +72,11 @@ def outline(t: Texts, card: Card, style: str, *, demo: bool) -> Screen:
         available=card.available,
         after=card.available - price,
     )
-    notes = _paragraphs(_lines(_choices(t, card, style), money), t("outline.free"), t("demo.note") if demo else None)
+    cheapest = price_of(card.deck, Options(pictures="panorama")) if card.deck else price
+    cheaper = t.count("outline.cheaper", cheapest) if cheapest < price and card.available < price else None
+    notes = _paragraphs(
+        _lines(_choices(t, card, style), money, cheaper), t("outline.free"), t("demo.note") if demo else None
+    )
     return Screen(_paragraphs(_slides(t, card), notes), keyboards.outline(t, card))
 
 
@@ -273,7 +277,7 @@ def _choices(t: Texts, card: Card, style: str) -> Html:
         t.pick("tone", options.tone) if options.tone != "neutral" else None,
         t.pick("structure", options.structure) if options.structure else None,
         t.pick("words", options.words) if options.words != "rewrite" else None,
-        t("outline.panorama") if options.pictures == "panorama" else None,
+        t("outline.each") if options.pictures == "each" else None,
     ]
     first = t("outline.choices", style=style, size=t.pick("size", options.ratio))
     return Html(" · ".join([first, *(choice for choice in chosen if choice)]))

@@ -33,6 +33,7 @@ from carousel_pipeline.requests.change import (
     repainted,
     retexted,
 )
+from carousel_pipeline.requests.price import CREDITS_PER_REPAINT
 
 _MENU = frozenset().union(*(words_of(key) for key in ("menu.new", "menu.balance", "menu.help")))
 _LISTS = MappingProxyType({Act.SLIDES: SlideAct.OPEN, Act.TEXT: SlideAct.TEXT, Act.PICTURE: SlideAct.PICTURE})
@@ -182,7 +183,7 @@ async def ask_picture(
         return
     await callback.answer()
     await answers.close(state, card.chat_id)
-    message = await stage.say(card.chat_id, views.ask_picture(t, callback_data.slide, 1))
+    message = await stage.say(card.chat_id, views.ask_picture(t, callback_data.slide, CREDITS_PER_REPAINT))
     await ask(state, "picture", message, request=card.id, slide=callback_data.slide)
 
 

@@ -57,7 +57,7 @@ def delivery_receipt(
                 store = artifacts.store()
                 pages = _pages(rendered_slides, request, records, store)
                 records.report_progress(request.id, "sending", 0, len(pages))
-                charge = charge_of(request.change, request.price or 0, images)
+                charge = charge_of(request.change, request.options, request.price or 0, images)
                 receipt = _deliver(claim, charge, request, pages, album_caption(copy), telegram)
         arrived = records.album(request.id)
     if claim is not None:

@@ -140,44 +140,42 @@ def _paint(
     windows = _bare(deck, style, request.options.ratio)
     painted: list[Picture] = []
 
-    def keep(brief: PictureBrief, picture: Picture) -> None:
+    def stored(brief: PictureBrief, picture: Picture) -> ArtifactRow:
         before = base.get(request.change.before(brief.position) or 0)
         if picture.stand_in and before is not None:
-            records.keep_artifact(request.id, _in_place(before, brief.position, refused=True))
-            painted.append(picture)
-            return
+            return _in_place(before, brief.position, refused=True)
         small = reduced(picture.data)
         key = content_key(picture.data, "jpg")
         store.put(key, picture.data, content_type="image/jpeg")
-        records.keep_artifact(
-            request.id,
-            ArtifactRow(
-                role="picture",
-                position=brief.position,
-                recipe=recipes[brief.position],
-                sha256=hashlib.sha256(picture.data).hexdigest(),
-                key=key,
-                content_type="image/jpeg",
-                bytes=len(picture.data),
-                width=picture.width,
-                height=picture.height,
-                meta={
-                    "painter": picture.painter,
-                    "stand_in": picture.stand_in,
-                    "strip": picture.strip,
-                    "look": fingerprint(small).text(),
-                    "blank": blank(small),
-                    "busy": busy(small, windows.get(brief.position, ())),
-                },
-            ),
+        return ArtifactRow(
+            role="picture",
+            position=brief.position,
+            recipe=recipes[brief.position],
+            sha256=hashlib.sha256(picture.data).hexdigest(),
+            key=key,
+            content_type="image/jpeg",
+            bytes=len(picture.data),
+            width=picture.width,
+            height=picture.height,
+            meta={
+                "painter": picture.painter,
+                "stand_in": picture.stand_in,
+                "strip": picture.strip,
+                "look": fingerprint(small).text(),
+                "blank": blank(small),
+                "busy": busy(small, windows.get(brief.position, ())),
+            },
         )
-        painted.append(picture)
+
+    def keep(arrived: Sequence[tuple[PictureBrief, Picture]]) -> None:
+        records.keep_artifacts(request.id, [stored(brief, picture) for brief, picture in arrived])
+        painted.extend(picture for _, picture in arrived)
         records.report_progress(request.id, "pictures", len(kept) + len(painted), len(briefs))
 
     records.report_progress(request.id, "pictures", len(kept), len(briefs))
     # One slide painted anew gets a picture of its own, whatever its neighbours were cut from.
-    options = request.options if request.change.base is None else None
-    asyncio.run(paint_deck(briefs, painter, kept=kept, keep=keep, options=options, log=log, windows=windows))
+    mode = request.options.pictures if request.change.base is None else "each"
+    asyncio.run(paint_deck(briefs, painter, kept=kept, keep=keep, mode=mode, log=log, windows=windows))
     return painted
 
 

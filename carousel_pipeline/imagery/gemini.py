@@ -15,6 +15,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -48,9 +49,11 @@ _RULES = (
 _SOFTER = "A calm abstract composition of light, shapes and texture for a poster background."
 _CLEARER = "Answer with one picture and nothing else. One simple subject, few details, wide calm areas."
 _PANORAMA = (
-    "One continuous wide panorama without seams, to be cut into {slides} upright frames from left to right; "
-    "its scenes follow one another: "
+    "One continuous {shape} without seams. A frame {fills} it moves along it {way} and stops {slides} times, "
+    "so every part is a good picture by itself; the scenes follow one another: "
 )
+_WIDE = MappingProxyType({"shape": "wide panorama", "fills": "as tall as", "way": "from left to right"})
+_TALL = MappingProxyType({"shape": "tall picture", "fills": "as wide as", "way": "from top to bottom"})
 _BLOCKED = frozenset({"IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"})
 
 
@@ -219,7 +222,8 @@ def _prompt(brief: PictureBrief, wish: Wish) -> str:
     palette = ", ".join(brief.palette)
     subject = _SOFTER if wish == "softer" else brief.prompt
     if brief.slides > 1:
-        subject = _PANORAMA.format(slides=brief.slides) + subject
+        shape = _WIDE if brief.width > brief.height else _TALL
+        subject = _PANORAMA.format(slides=brief.slides, **shape) + subject
     if wish == "clearer":
         subject = f"{_CLEARER} {subject}"
     return f"{subject}\n\nThe series: {brief.art_direction}\nColours: {palette}; mostly the first.\n{_RULES}".strip()

@@ -34,8 +34,8 @@ class PictureBrief(BaseModel):
         seed: same seed and brief give the same procedural picture.
         position: 1-based slide number, of `total`; of the first slide, where one picture is cut for several.
         slides: how many slides are cut from it; more than one makes it a panorama.
-        width: pixels of the finished slide.
-        height: pixels of the finished slide.
+        width: pixels of the finished slide, or of the panorama.
+        height: pixels of the finished slide, or of the panorama.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -48,8 +48,8 @@ class PictureBrief(BaseModel):
     position: Annotated[int, Field(ge=1)]
     total: Annotated[int, Field(ge=1)]
     slides: Annotated[int, Field(ge=1, le=10)] = 1
-    width: Annotated[int, Field(gt=0, le=4096)]
-    height: Annotated[int, Field(gt=0, le=4096)]
+    width: Annotated[int, Field(gt=0, le=4480)]
+    height: Annotated[int, Field(gt=0, le=4480)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,11 +72,11 @@ def size_of(data: bytes) -> tuple[int, int]:
         return (picture.height, picture.width) if lying else picture.size
 
 
-def cut(data: bytes, windows: Sequence[int], width: int) -> list[bytes]:
-    """Return strips of `width` pixels of a picture that `normalise` made, each from its left edge."""
+def cut(data: bytes, corners: Sequence[tuple[int, int]], size: tuple[int, int]) -> list[bytes]:
+    """Return windows of `size` of a picture that `normalise` made, each from its left upper corner."""
     with Image.open(io.BytesIO(data)) as picture:
         picture.load()
-        return [encode(picture.crop((left, 0, left + width, picture.height))) for left in windows]
+        return [encode(picture.crop((left, top, left + size[0], top + size[1]))) for left, top in corners]
 
 
 def _middle(picture: Image.Image, width: int, height: int) -> Image.Image:

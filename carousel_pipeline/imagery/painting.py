@@ -4,7 +4,10 @@ A picture that was paid for is never lost and never bought again: it is kept the
 slow or failing picture never throws away its neighbours. A picture that cannot be had is asked for once more in other words; then
 a procedural one stands in, says so, and nobody pays for it.
 
-In the cheap mode one wide picture, or two, is cut across the deck: neighbours overlap where it is not wide enough for all.
+A panorama is one wide picture, or two, that the deck's slides are cut from. A model gives a million pixels, seven slides want ten
+million: so every slide is a window as tall as the picture, and the windows pan along it. They join exactly where the picture is
+long enough for all, and overlap where it is not: a slide then shows a part of its neighbour again, and is not blurred to avoid
+that. Slides that lie pan down a tall picture. All slides of a panorama are kept at once, so none is left over from another one.
 """
 
 import asyncio
@@ -17,13 +20,16 @@ from carousel_pipeline.imagery.interface import Judge, Painter, Picture, Picture
 from carousel_pipeline.imagery.normalise import cut
 from carousel_pipeline.imagery.procedural import ProceduralPainter
 from carousel_pipeline.providers import UNRECORDED, CallFailedError, CallLog, Failure, Usage, decide, error_of
-from carousel_pipeline.requests import Deck, Options
-from carousel_pipeline.requests.price import pictures_for
+from carousel_pipeline.requests import Deck, PictureMode
 
 PARALLEL = 4
+_SLIDES_PER_PANORAMA = 7
+# The longest shapes that every Gemini model paints.
 _WIDEST = 21 / 9
-_WIDEST_PX = 4096
+_TALLEST = 16 / 9
 _STAND_IN = ProceduralPainter(stand_in=True)
+
+Keep = Callable[[Sequence[tuple[PictureBrief, Picture]]], None]
 
 
 def picture_briefs(
@@ -46,21 +52,25 @@ def picture_briefs(
     ]
 
 
-def joined(briefs: Sequence[PictureBrief], options: Options) -> list[PictureBrief]:
+def joined(briefs: Sequence[PictureBrief], mode: PictureMode) -> list[PictureBrief]:
     """Return the pictures to paint: the briefs themselves, or the panoramas that they are cut from."""
-    if options.pictures == "each":
+    if mode == "each":
         return list(briefs)
-    count = pictures_for(len(briefs), options)
+    count = -(-len(briefs) // _SLIDES_PER_PANORAMA)
     panoramas = []
     for number in range(count):
         part = briefs[len(briefs) * number // count : len(briefs) * (number + 1) // count]
         first = part[0]
-        wide = min(round(first.height * _WIDEST), first.width * len(part), _WIDEST_PX)
         scenes = "; then ".join(dict.fromkeys(brief.prompt for brief in part))
-        panoramas.append(
-            first.model_copy(update={"prompt": scenes[:2000], "slides": len(part), "width": max(wide, first.width)})
-        )
+        size = _long(first.width, first.height, len(part))
+        panoramas.append(first.model_copy(update={"prompt": scenes[:2000], "slides": len(part)} | size))
     return panoramas
+
+
+def _long(width: int, height: int, slides: int) -> dict[str, int]:
+    if width > height:
+        return {"width": width, "height": min(height * slides, round(width * _TALLEST))}
+    return {"width": min(width * slides, round(height * _WIDEST)), "height": height}
 
 
 async def paint_deck(
@@ -68,8 +78,8 @@ async def paint_deck(
     painter: Painter,
     *,
     kept: Mapping[int, Picture],
-    keep: Callable[[PictureBrief, Picture], None],
-    options: Options | None = None,
+    keep: Keep,
+    mode: PictureMode = "each",
     log: CallLog = UNRECORDED,
     windows: Mapping[int, Sequence[Window]] | None = None,
     parallel: int = PARALLEL,
@@ -80,8 +90,8 @@ async def paint_deck(
         briefs: one a slide.
         painter: who paints.
         kept: pictures that an earlier attempt left, by slide position; they are not painted again.
-        keep: stores one slide's picture at once; called in order of arrival.
-        options: whether every slide is painted or cut from a panorama; None for every slide.
+        keep: stores what has just arrived: one slide's picture, or those of all slides of a panorama.
+        mode: whether every slide is painted or cut from a panorama.
         log: where calls are recorded, and how often the schedule has tried before.
         windows: by slide position, where text stands on the bare picture.
         parallel: how many pictures are asked for at the same time.
@@ -108,14 +118,19 @@ async def paint_deck(
         return judge
 
     async def paint(brief: PictureBrief, reference: Picture | None) -> None:
+        slides = briefs[brief.position - 1 : brief.position - 1 + brief.slides]
         async with slots:
             picture = await _paint(brief, painter, reference, log, judge_of(brief))
-        for slide, part in zip(briefs[brief.position - 1 :], _parts(brief, picture, briefs[0].width), strict=False):
-            if slide.position not in pictures:
-                pictures[slide.position] = part
-                keep(slide, part)
+            if picture is not None:
+                parts = _parts(brief, picture, slides[0])
+            else:
+                parts = [await _STAND_IN.paint(slide, None, log) for slide in slides]
+        arrived = list(zip(slides, parts, strict=True))
+        pictures.update({slide.position: part for slide, part in arrived})
+        keep(arrived)
 
-    wanted = joined(briefs, options or Options())
+    # A panorama saves calls of a model; without one every slide is painted as it is, and joins its neighbours all the same.
+    wanted = joined(briefs, "each" if painter.demo else mode)
     missing = [b for b in wanted if any(p not in pictures for p in range(b.position, b.position + b.slides))]
     if missing and missing[0].position == 1:
         await paint(missing.pop(0), None)
@@ -128,8 +143,8 @@ async def paint_deck(
 
 async def _paint(
     brief: PictureBrief, painter: Painter, reference: Picture | None, log: CallLog, judge: Judge
-) -> Picture:
-    """Return a picture after at most two calls, or the stand-in."""
+) -> Picture | None:
+    """Return a picture after at most two calls; None when one has to stand in for it."""
     wish: Wish = "as_briefed"
     for tries in (0, 1):
         try:
@@ -139,27 +154,29 @@ async def _paint(
             answered = failure.kind in {"blocked", "no_picture", "bad_picture"}
             verdict = decide(failure, tries if answered else log.tries)
             if verdict.act == "degrade":
-                break
+                return None
             if not (answered and verdict.act == "retry"):
                 raise error_of(failure, verdict) from None
             wish = _other_words(failure)
-    return await _STAND_IN.paint(brief, None, log)
+    return None
 
 
 def _other_words(failure: Failure) -> Wish:
     return "softer" if failure.kind == "blocked" else "clearer"
 
 
-def _parts(brief: PictureBrief, picture: Picture, width: int) -> list[Picture]:
+def _parts(brief: PictureBrief, picture: Picture, slide: PictureBrief) -> list[Picture]:
     """Return the slides' pictures that `picture` holds; what it cost stands on the first of them."""
     if brief.slides == 1:
         return [picture]
-    room = brief.width - width
-    lefts = [round(room * number / (brief.slides - 1)) for number in range(brief.slides)]
+    way = [number / (brief.slides - 1) for number in range(brief.slides)]
+    across, down = brief.width - slide.width, brief.height - slide.height
+    corners = [(round(across * part), round(down * part)) for part in way]
+    own = replace(picture, width=slide.width, height=slide.height, strip=brief.position)
     nothing = Usage(model=picture.painter)
     return [
-        replace(picture, data=data, width=width, usage=nothing if number else picture.usage, strip=brief.position)
-        for number, data in enumerate(cut(picture.data, lefts, width))
+        replace(own, data=data, usage=nothing if number else picture.usage)
+        for number, data in enumerate(cut(picture.data, corners, (slide.width, slide.height)))
     ]
 
 

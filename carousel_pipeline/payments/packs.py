@@ -34,10 +34,10 @@ def _by_id(*packs: Pack) -> Mapping[str, Pack]:
 
 
 PACKS: Final = _by_id(
-    Pack("small", credits=10, stars=100, kopecks=199_00),
-    Pack("medium", credits=50, stars=450, kopecks=899_00),
-    Pack("large", credits=150, stars=1200, kopecks=2390_00),
+    Pack("small", credits=30, stars=100, kopecks=199_00),
+    Pack("medium", credits=150, stars=450, kopecks=899_00),
+    Pack("large", credits=450, stars=1200, kopecks=2390_00),
 )
 
-MONTHLY: Final = Pack("monthly", credits=60, stars=450)
+MONTHLY: Final = Pack("monthly", credits=180, stars=450)
 """What a subscription brings every 30 days; Telegram knows no other period."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from carousel_pipeline.requests.deck import MAX_SLIDES, MIN_SLIDES, Deck, Slide, roles
 from carousel_pipeline.requests.options import Kind, LanguageTag, Options
-from carousel_pipeline.requests.price import CREDITS_PER_PICTURE, not_charged, price_of
+from carousel_pipeline.requests.price import CREDITS_PER_REPAINT, price_of, price_of_slide
 from carousel_pipeline.requests.results import Pictures
 
 Place = Annotated[int, Field(ge=1, le=MAX_SLIDES)]
@@ -52,6 +52,11 @@ class Change(BaseModel):
         """Return which of the base's slides `slide` was; None for a new one."""
         return self.origin[slide - 1] if self.origin else slide
 
+    def price_of_picture(self, slide: int, options: Options) -> int:
+        """Return what the picture of `slide` costs: all of a new slide's price, less where another one takes its place."""
+        new = self.base is None or self.before(slide) is None or slide not in self.pictures
+        return price_of_slide(options) if new else CREDITS_PER_REPAINT
+
 
 class Version(BaseModel):
     """What a change starts from: an outline, or a carousel that was `made`."""
@@ -81,12 +86,12 @@ class Edit(BaseModel):
 
     @property
     def price(self) -> int:
-        """Credits: what was quoted before, the whole deck where nothing was painted yet, else one for each new picture."""
+        """Credits: what was quoted before, the whole deck where nothing was painted yet, else what each new picture costs."""
         if self.quoted is not None:
             return self.quoted
         if self.change.base is None:
             return price_of(self.deck, self.options)
-        return CREDITS_PER_PICTURE * len(self.change.pictures)
+        return sum(self.change.price_of_picture(slide, self.options) for slide in self.change.pictures)
 
 
 class EditRefusedError(ValueError):
@@ -137,7 +142,7 @@ def resized(version: Version, ratio: str) -> Edit:
 
 
 def repictured(version: Version, pictures: str) -> Edit:
-    """Return an outline's change between a picture for each slide and one for all."""
+    """Return an outline's change between a picture for each slide and one for all; the price follows."""
     if version.made:
         raise EditRefusedError("made")
     return _edit(version, "picture", options=_options(version.options, pictures=pictures))
@@ -196,10 +201,11 @@ def retranslated(version: Version, language: str) -> Edit:
     return edit.model_copy(update={"change": Change(base=version.id, language=language)})
 
 
-def charge_of(change: Change, price: int, pictures: Pictures) -> int | None:
-    """Return what falls due with the album: every picture that was ordered, without stand-ins; None for the whole price."""
+def charge_of(change: Change, options: Options, price: int, pictures: Pictures) -> int | None:
+    """Return what falls due with the album: every slide that was ordered, without stand-ins; None for the whole price."""
     ordered = set(change.pictures) or {picture.position for picture in pictures.items}
-    free = not_charged(picture for picture in pictures.items if picture.position in ordered)
+    stand_ins = [item.position for item in pictures.items if item.stand_in and item.position in ordered]
+    free = sum(change.price_of_picture(position, options) for position in stand_ins)
     return max(0, price - free) if free and price else None
 
 

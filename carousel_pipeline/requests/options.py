@@ -8,7 +8,7 @@ Ratio = Literal["4:5", "1:1", "9:16", "16:9"]
 Tone = Literal["neutral", "friendly", "expert", "bold", "playful"]
 Structure = Literal["list", "how_to", "myth_fact", "problem_proof", "story", "before_after", "case", "questions"]
 Words = Literal["rewrite", "keep"]
-PictureMode = Literal["each", "panorama"]
+PictureMode = Literal["panorama", "each"]
 Kind = Literal["carousel", "again", "text", "picture", "style", "size", "language", "slides", "undo"]
 
 StyleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
@@ -26,7 +26,7 @@ class Options(BaseModel):
         tone: how the copy sounds.
         structure: how the deck is told, or None to let the text decide.
         words: `keep` only splits the user's words, `rewrite` may shorten and rephrase.
-        pictures: `each` paints one a slide; `panorama` paints one or two wide ones and cuts every slide's from them.
+        pictures: `panorama` paints one or two wide ones and cuts every slide's from them; `each` paints one a slide.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,4 +38,4 @@ class Options(BaseModel):
     tone: Tone = "neutral"
     structure: Structure | None = None
     words: Words = "rewrite"
-    pictures: PictureMode = "each"
+    pictures: PictureMode = "panorama"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from carousel_pipeline.database import connect, query
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.paths import resource
+from carousel_pipeline.requests.price import CREDITS_PER_REPAINT, CREDITS_PER_SLIDE
 from carousel_pipeline.usage.copying import copy_in
 from carousel_pipeline.usage.history_tables import tables_of
 
@@ -35,7 +36,8 @@ _REASONS: Final = MappingProxyType({
     "stopped": 0.02,
 })  # fmt: skip
 _SLIDES: Final = MappingProxyType({3: 0.04, 4: 0.05, 5: 0.14, 6: 0.17, 7: 0.36, 8: 0.12, 9: 0.05, 10: 0.07})
-_PACKS: Final = MappingProxyType({10: 0.5, 50: 0.35, 150: 0.15})
+_PLAIN, _RICH, _A_PANORAMA = CREDITS_PER_SLIDE["panorama"], CREDITS_PER_SLIDE["each"], 7
+_PACKS: Final = MappingProxyType({30: 0.5, 150: 0.35, 450: 0.15})
 _DAYS_THEY_STAY: Final = MappingProxyType({3: 0.5, 30: 0.3, 220: 0.2})
 _BY_HOUR: Final = (3, 2, 1, 1, 1, 2, 4, 7, 10, 11, 10, 9, 8, 8, 8, 8, 8, 9, 10, 11, 10, 8, 6, 4)
 _REQUESTS_A_PERSON: Final = 18
@@ -160,8 +162,9 @@ def _story(rng: np.random.Generator, count: int, people: _People, end: int) -> p
     outlined = opened + np.where(writes, 2 * SECOND + _around(rng, 5.5, 0.45, count), 0)
     confirms = ~failed & (~asks | (rng.random(count) < 0.66))
     confirmed = outlined + np.where(asks, np.minimum(_around(rng, 48, 1.1, count), 1200 * SECOND), 0)
-    price = np.where(asks, slides, np.where(kind == "picture", 1, 0))
-    painted = np.where(confirms, price, 0)
+    rich = asks & (rng.random(count) < 0.2)
+    price = np.where(asks, slides * np.where(rich, _RICH, _PLAIN), np.where(kind == "picture", CREDITS_PER_REPAINT, 0))
+    painted = np.where(confirms & (price > 0), np.where(rich, slides, 1 + (asks & (slides > _A_PANORAMA))), 0)
 
     claimed = confirmed + SECOND // 20 + _around(rng, 0.55, 0.9, count)
     drawing, painting = _around(rng, 2.1, 0.25, count), _around(rng, 10.5 + 0.7 * slides, 0.3, count)
@@ -173,7 +176,7 @@ def _story(rng: np.random.Generator, count: int, people: _People, end: int) -> p
     settled = rendered + _around(rng, 1.0 + 0.22 * slides, 0.35, count) + np.where(doubt, 600 * SECOND, 0)
     settled = np.where(refunded & (reason == "timeout"), confirmed + 1800 * SECOND, settled)
     second = refunded & (rng.random(count) < 0.06) & (settled < end - 2 * DAY)
-    stand_in = kept & (painted > 1) & (rng.random(count) < 0.025)
+    stand_in = kept & rich & (rng.random(count) < 0.025)
     ids = pl.Series("id", _uuids(rng, count))
     return pl.DataFrame(
         {
@@ -188,6 +191,6 @@ def _story(rng: np.random.Generator, count: int, people: _People, end: int) -> p
         }
     ).with_columns(
         id=ids, parent=ids[parent], delivered=pl.col("kept") | pl.col("second"),
-        charged=pl.when("second").then("price").when("kept").then(pl.col("price") - pl.col("stand_in").cast(pl.Int64))
-        .otherwise(0),
+        charged=pl.when("second").then("price").when("kept")
+        .then(pl.col("price") - _RICH * pl.col("stand_in").cast(pl.Int64)).otherwise(0),
     )  # fmt: skip

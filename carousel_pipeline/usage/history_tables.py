@@ -8,9 +8,10 @@ from typing import Final, TypedDict, Unpack
 import numpy as np
 import polars as pl
 
+from carousel_pipeline.requests.price import WELCOME_CREDITS
+
 _S: Final = 1_000_000
 _DAY: Final = 86_400 * _S
-_WELCOME: Final = 10
 _PICTURE_USD: Final = 0.039
 _TELEGRAM_IDS: Final = 7_000_000_000
 _TEXT: Final = "A text that somebody once wrote about sleep, coffee and the light of telephones. "
@@ -103,10 +104,10 @@ def _transfers(rng: np.random.Generator, story: pl.DataFrame, end: int) -> pl.Da
         "promo",
         _AVAILABLE,
         pl.format("welcome:{}", "user_id"),
-        pl.lit(_WELCOME),
+        pl.lit(WELCOME_CREDITS),
         pl.col("opened") - 50 * _S,
     )
-    packs = ((price.cum_sum().over("user_id") - _WELCOME).clip(0) / pl.col("pack")).ceil().cast(pl.Int64)
+    packs = ((price.cum_sum().over("user_id") - WELCOME_CREDITS).clip(0) / pl.col("pack")).ceil().cast(pl.Int64)
     paid = story.filter(pl.col("confirms") & (price > 0)).with_columns(
         source=pl.when("in_rubles").then(pl.lit("rub")).otherwise(pl.lit("stars")), packs=packs
     )

@@ -135,7 +135,7 @@ async def test_cancelled_failed_and_in_doubt(app: SimpleNamespace) -> None:
     request = await app.stage.confirmed(person)
     app.pipeline.end(app.pipeline.begin(request), "sent", charge=3)
     partly = await person.sees("3 credits charged, 3 left")
-    assert "1 slide did not work out: its credit is back" in partly["text"]
+    assert "Not every picture worked out, a pattern stands in: 1 credit is back" in partly["text"]
     assert app.pipeline.violations() == []
 
 

@@ -111,10 +111,16 @@ async def test_an_outline_is_changed_slide_by_slide_before_anybody_pays(app: Sim
 async def test_an_outline_is_changed_in_its_look_and_its_telling(app: SimpleNamespace) -> None:
     person = await app.stage.guest()
     _, outline = await app.stage.outlined(person)
+    await person.presses(outline, "Pictures: 4 or 12")
+    await person.presses(await person.sees(buttons('"i:')), "One a slide · 12")
+    outline = await person.sees(buttons("Make it · 12"))
+    assert "a picture for every slide" in outline["text"]
+    assert "too few for now" in outline["text"]
+    assert "One picture for all slides: 4 credits" in outline["text"]
     await person.presses(outline, "Pictures")
-    await person.presses(await person.sees(buttons('"i:')), "One for all · 1")
-    outline = await person.sees(buttons("Make it · 1"))
-    assert "one picture for all" in outline["text"]
+    await person.presses(await person.sees(buttons('"i:')), "One for all · 4")
+    outline = await person.sees(buttons("Make it · 4"))
+    assert "a picture for every slide" not in outline["text"]
     await person.presses(outline, "Style")
     gallery = await person.sees(lambda message: "photo" in message and buttons('"v:')(message))
     await person.presses(gallery, "Night")

@@ -52,21 +52,21 @@ def balance(app: SimpleNamespace, person: Any) -> int:
 async def test_a_pack_is_bought_paid_once_and_shown(app: SimpleNamespace) -> None:
     person, packs = await shop(app)
     labels = [button["text"] for row in packs["reply_markup"]["inline_keyboard"] for button in row]
-    assert labels == ["10 credits — ⭐ 100", "50 credits — ⭐ 450", "150 credits — ⭐ 1200"]
-    invoice = await bill(person, packs, "50 credits")
+    assert labels == ["30 credits — ⭐ 100", "150 credits — ⭐ 450", "450 credits — ⭐ 1200"]
+    invoice = await bill(person, packs, "150 credits")
     assert (invoice["invoice"]["currency"], invoice["invoice"]["total_amount"]) == ("XTR", 450)
 
     paid = await pay(person, invoice)
     assert paid["status"] == "paid"
-    await person.sees("50 credits are yours. To spend: 60")
+    await person.sees("150 credits are yours. To spend: 160")
     again = await pay(person, invoice, again=True)
     assert (again["status"], "paid already" in again["text"]) == ("refused", True)
-    assert balance(app, person) == 60
+    assert balance(app, person) == 160
 
     await app.stage.http.post(f"{app.stage.telegram}/sim/updates/replay", json={"last": 5})
     await person.says("/balance")
-    await person.sees("+50 · bought")
-    assert balance(app, person) == 60
+    await person.sees("+150 · bought")
+    assert balance(app, person) == 160
     assert app.pipeline.violations() == []
 
 
@@ -84,7 +84,7 @@ async def test_everybody_agrees_to_the_terms_before_the_first_invoice(app: Simpl
 
 async def test_a_bill_is_refused_in_words_and_nothing_is_charged(app: SimpleNamespace) -> None:
     person, packs = await shop(app, "ru")
-    invoice = await bill(person, packs, "10 кредитов")
+    invoice = await bill(person, packs, "30 кредитов")
     app.pipeline.sql("update pay.star_order set expires_at = clock_timestamp()", None)
     assert "Срок счёта вышел" in (await pay(person, invoice))["text"]
     app.pipeline.sql("update pay.star_order set expires_at = clock_timestamp() + interval '1 hour', stars = 99", None)
@@ -96,36 +96,36 @@ async def test_a_bill_is_refused_in_words_and_nothing_is_charged(app: SimpleName
 async def test_a_lost_report_is_found_in_telegrams_list(app: SimpleNamespace) -> None:
     person, packs = await shop(app)
     await app.stage.fault(method="update:successful_payment", kind="lose")
-    assert (await pay(person, await bill(person, packs, "10 credits")))["status"] == "paid"
+    assert (await pay(person, await bill(person, packs, "30 credits")))["status"] == "paid"
     [charge] = await charges(app)
     assert (charge["update"], balance(app, person)) == ("lose", 10)
     # What the pipeline's audit does when it misses a transaction.
     seen = f'[{{"charge": "{charge["id"]}", "direction": "in"}}]'
     missing = app.pipeline.sql("select n from pay.stars_audit(%(seen)s::jsonb) n", seen=seen)
     assert missing == [{"n": 1}]
-    await person.sees("10 credits are yours. To spend: 20")
+    await person.sees("30 credits are yours. To spend: 40")
     assert app.pipeline.sql("select n from pay.stars_audit(%(seen)s::jsonb) n", seen=seen) == []
 
 
 async def test_a_throttled_person_still_gets_what_was_paid_for(app: SimpleNamespace) -> None:
     person, packs = await shop(app)
-    invoice = await bill(person, packs, "10 credits")
+    invoice = await bill(person, packs, "30 credits")
     for _ in range(40):
         await person.says("hurry")
     assert (await pay(person, invoice))["status"] == "paid"
-    await person.sees("10 credits are yours")
+    await person.sees("30 credits are yours")
 
 
 async def test_an_unspent_pack_goes_back_without_a_human(app: SimpleNamespace) -> None:
     person, packs = await shop(app)
-    assert (await pay(person, await bill(person, packs, "10 credits")))["status"] == "paid"
-    await person.sees("10 credits are yours")
+    assert (await pay(person, await bill(person, packs, "30 credits")))["status"] == "paid"
+    await person.sees("30 credits are yours")
     await person.says("/paysupport")
     purchases = await person.sees("Your purchases")
-    assert "10 credits · ⭐ 100" in purchases["text"]
+    assert "30 credits · ⭐ 100" in purchases["text"]
     assert "not begun" in purchases["text"]
     await app.stage.fault(method="refundStarPayment", kind="cut")
-    await person.presses(purchases, "Return 10 credits")
+    await person.presses(purchases, "Return 30 credits")
     question = await person.sees("get ⭐ 100 back?")
     await person.presses(question, "Yes")
     await person.sees("are on their way back")
@@ -134,7 +134,7 @@ async def test_an_unspent_pack_goes_back_without_a_human(app: SimpleNamespace) -
     assert charge["refunded"]
     assert app.pipeline.sql("select state from pay.refund", None) == [{"state": "done"}]
 
-    late = await person.presses(purchases, "Return 10 credits")
+    late = await person.presses(purchases, "Return 30 credits")
     assert "returned already" in (await person.hears(late))["text"]
     assert balance(app, person) == 10
     assert app.pipeline.violations() == []
@@ -142,8 +142,8 @@ async def test_an_unspent_pack_goes_back_without_a_human(app: SimpleNamespace) -
 
 async def test_a_store_that_takes_the_money_back_leaves_a_debt_that_a_new_pack_settles(app: SimpleNamespace) -> None:
     person, packs = await shop(app)
-    assert (await pay(person, await bill(person, packs, "10 credits")))["status"] == "paid"
-    await person.sees("10 credits are yours")
+    assert (await pay(person, await bill(person, packs, "30 credits")))["status"] == "paid"
+    await person.sees("30 credits are yours")
     with connect(app.stage.settings.database_url.get_secret_value(), "led_bot") as bot:
         bot.execute("select ledger.reserve(%s, 'tap', 15)", (person.chat,))
     [charge] = await charges(app)
@@ -153,8 +153,8 @@ async def test_a_store_that_takes_the_money_back_leaves_a_debt_that_a_new_pack_s
     await person.sees("taken back after some were spent: 5 to settle")
     await person.says("What is new in our town this week")
     await person.sees("restricted")
-    assert (await pay(person, await bill(person, packs, "10 credits")))["status"] == "paid"
-    await person.sees("10 credits are yours. To spend: 5")
+    assert (await pay(person, await bill(person, packs, "30 credits")))["status"] == "paid"
+    await person.sees("30 credits are yours. To spend: 25")
     assert app.pipeline.violations() == []
 
 
@@ -174,9 +174,9 @@ async def test_codes_and_friends(app: SimpleNamespace) -> None:
     await ben.sees("used up")
     await ben.says("/buy")
     await ben.presses(await ben.sees("first purchase"), "I agree")
-    invoice = await bill(ben, await ben.sees(packs_offered), "10 credits")
+    invoice = await bill(ben, await ben.sees(packs_offered), "30 credits")
     assert (await pay(ben, invoice))["status"] == "paid"
-    await ben.sees("10 credits are yours")
+    await ben.sees("30 credits are yours")
     request = await app.stage.confirmed(ben)
     app.pipeline.deliver(request)
     await ann.sees("10 credits for you. To spend: 27")
@@ -188,17 +188,17 @@ async def test_a_monthly_plan_is_sold_renewed_and_stopped(stage: Any) -> None:
     async with stage.bot():
         app = SimpleNamespace(stage=stage, pipeline=stage.pipeline)
         person, packs = await shop(app)
-        await person.presses(packs, "60 credits every month")
+        await person.presses(packs, "180 credits every month")
         offer = await person.sees("every 30 days")
         link = offer["reply_markup"]["inline_keyboard"][0][0]["url"]
         paid = await person._post("pay", link=link)
         assert paid["status"] == "paid"
-        await person.sees("60 credits are yours. To spend: 70")
+        await person.sees("180 credits are yours. To spend: 190")
         async with stage.http.post(f"{stage.telegram}/sim/charges/{paid['charge']}/renew", json={}) as answer:
             assert answer.status == 200
-        await person.sees("60 credits are yours. To spend: 130")
+        await person.sees("180 credits are yours. To spend: 370")
         await person.says("/paysupport")
-        stop = await person.presses(await person.sees("next on"), "Stop 60 credits")
+        stop = await person.presses(await person.sees("next on"), "Stop 180 credits")
         assert "stays yours" in (await person.hears(stop))["text"]
         [call] = await stage.calls("editUserStarSubscription")
         assert call["params"]["telegram_payment_charge_id"] == paid["charge"]
@@ -221,21 +221,21 @@ async def test_rubles_are_paid_on_the_providers_page_and_told_by_its_notificatio
         async with stage.bot():
             app = SimpleNamespace(stage=stage, pipeline=stage.pipeline)
             person, packs = await shop(app)
-            await person.presses(packs, "50 credits — 899 ₽")
+            await person.presses(packs, "150 credits — 899 ₽")
             await person.sees("Which e-mail address")
             await person.says("ann@example")
             await person.sees("does not look like")
             provider.faults.append("made_then_500")
             await person.says("ann@example.org")
-            link = (await person.sees("50 credits for 899 ₽"))["reply_markup"]["inline_keyboard"][0][0]["url"]
+            link = (await person.sees("150 credits for 899 ₽"))["reply_markup"]["inline_keyboard"][0][0]["url"]
             [payment] = [one for one in provider.payments.values() if one["confirmation"]["confirmation_url"] == link]
             assert len(provider.payments) == 1
             provider.pay(payment["id"])
             notice = provider.notice("payment.succeeded", payment["id"])
             assert await send(stage.http, f"http://127.0.0.1:{port}/yookassa", notice, sender="8.8.8.8") == 403
             assert await send(stage.http, f"http://127.0.0.1:{port}/yookassa", notice) == 200
-            await person.sees("50 credits are yours. To spend: 60")
+            await person.sees("150 credits are yours. To spend: 160")
             await person.says("/paysupport")
-            assert "50 credits · 899 ₽" in (await person.sees("Your purchases"))["text"]
+            assert "150 credits · 899 ₽" in (await person.sees("Your purchases"))["text"]
         kept = stage.pipeline.sql("select 1 from bot.inbox where position('example.org' in body::text) > 0", None)
         assert kept == []

@@ -13,6 +13,7 @@ from babel.messages.pofile import read_po
 
 from bot.texts import LOCALES, Html, locale_of, texts
 from carousel_pipeline.requests import SourceRefusal
+from carousel_pipeline.requests.price import CREDITS_PER_REPAINT, CREDITS_PER_SLIDE
 
 BOT = Path(__file__).parents[2] / "bot"
 _ALERTS = (
@@ -131,6 +132,16 @@ def test_texts_are_telegram_html_of_a_fitting_length(locale: str) -> None:
                 assert len(form) <= 200, f"{key} does not fit into an alert"
             if key.startswith("button."):
                 assert len(form) <= 30, f"{key} does not fit on a phone's button"
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_prices_in_words_are_those_of_the_price_list(locale: str) -> None:
+    t = texts(locale)
+    for key in ("help.text", "terms.text", "buy.terms", "balance.rule"):
+        figures = [{int(figure) for figure in re.findall(r"\b\d+\b", line)} for line in t(key).split("\n")]
+        assert set(CREDITS_PER_SLIDE.values()) in figures, key
+    for key in ("done.hint", "choose.pic", "choose.repaint"):
+        assert re.search(rf"\b{CREDITS_PER_REPAINT} (credit|кредит)\b", t(key)), key
 
 
 def test_values_are_escaped_and_html_is_not() -> None:

@@ -66,8 +66,8 @@ def paid(pipeline: Pipeline, database_url: str, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.finding("M16")
 def test_every_call_is_on_record_and_a_failing_one_costs_its_neighbours_nothing(paid: Paid) -> None:
-    request_id, price = paid.pipeline.confirmed(slides=3)
-    assert price == 3
+    request_id, price = paid.pipeline.confirmed(slides=3, pictures="each")
+    assert price == 9
 
     def third_fails_once(request: Any, body: Any) -> Any:
         third = "number 3" in str(body["contents"]) and not failed
@@ -89,7 +89,7 @@ def test_every_call_is_on_record_and_a_failing_one_costs_its_neighbours_nothing(
     assert all(row["provider_request_id"] for row in rows if row["outcome"] == "ok")
     assert len(paid.gemini.asked) == 4
     assert paid.cost(request_id) == pytest.approx(3 * 0.03525 + 0.0011, abs=1e-4)
-    assert paid.pipeline.money() == (7, 0)
+    assert paid.pipeline.money() == (1, 0)
     # What was bought is found: by a rerun of the outline and of the carousel alike.
     assert paid.pipeline.run("outline", request_id).success
     assert paid.pipeline.run("carousel", request_id).success
@@ -97,14 +97,52 @@ def test_every_call_is_on_record_and_a_failing_one_costs_its_neighbours_nothing(
     assert len(paid.pipeline.telegram.photos(paid.pipeline.chat)) == 3
 
 
-def test_the_cheap_mode_is_quoted_charged_and_costs_at_most_five_cents(paid: Paid) -> None:
-    request_id, price = paid.pipeline.confirmed(slides=7, pictures="panorama")
-    assert price == 1
-    assert paid.pipeline.run("carousel", request_id).success
+def test_the_default_is_one_panorama_charged_by_the_slide_and_costs_at_most_five_cents(paid: Paid) -> None:
+    request_id, price = paid.pipeline.confirmed(slides=7)
+    assert price == 7
+    result = paid.pipeline.run("carousel", request_id)
+    assert result.success
     assert len(paid.pipeline.telegram.photos(paid.pipeline.chat)) == 7
-    assert paid.pipeline.money() == (9, 0)
+    assert paid.pipeline.money() == (3, 0)
     assert [row["images"] for row in paid.rows(request_id) if row["step"] == "picture"] == [1]
     assert paid.cost(request_id) <= 0.05
+    # Windows of one picture that overlap are alike, and no slide has another one's picture.
+    checks = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
+    assert (checks["pictures_distinct"], checks["pictures_not_blank"]) == (True, True)
+    rows = paid.pipeline.bot.execute(
+        "select meta ->> 'strip' as strip from carousel.artifact where request_id = %s and role = 'picture'",
+        [request_id],
+    ).fetchall()
+    assert [row["strip"] for row in rows] == ["1"] * 7
+
+
+def test_slides_of_a_refused_panorama_are_not_charged(paid: Paid) -> None:
+    paid.gemini.script = [fake_gemini.good, fake_gemini.blocked, fake_gemini.blocked]
+    request_id, price = paid.pipeline.confirmed(slides=8)
+    assert price == 8
+    assert paid.pipeline.run("carousel", request_id).success
+    assert len(paid.gemini.asked) == 3
+    assert len(paid.pipeline.telegram.photos(paid.pipeline.chat)) == 8
+    assert [row["outcome"] for row in paid.rows(request_id) if row["outcome"] == "stand_in"] == ["stand_in"] * 4
+    assert paid.pipeline.money() == (6, 0)
+
+
+def test_the_progress_of_a_panorama_counts_slides_that_have_their_picture(paid: Paid) -> None:
+    seen: list[tuple[str, int, int]] = []
+
+    def look(request: Any, body: Any) -> Any:
+        from carousel_pipeline.database import connect
+
+        with connect(paid.url, "led_bot") as bot:
+            row = bot.execute("select step, done, total from carousel.progress").fetchone()
+        assert row is not None
+        seen.append((row["step"], row["done"], row["total"]))
+        return fake_gemini.good(request, body)
+
+    paid.gemini.script = [look]
+    request_id, _ = paid.pipeline.confirmed(slides=9)
+    assert paid.pipeline.run("carousel", request_id).success
+    assert seen == [("pictures", 0, 9), ("pictures", 4, 9)]
 
 
 _RUN = """
@@ -120,7 +158,7 @@ with dg.DagsterInstance.ephemeral() as instance:
 def test_a_process_that_is_killed_in_the_middle_of_a_call_leaves_what_was_bought_and_an_abandoned_call(
     paid: Paid, database_url: str
 ) -> None:
-    request_id, _ = paid.pipeline.confirmed(slides=3)
+    request_id, _ = paid.pipeline.confirmed(slides=3, pictures="each")
     process: list[subprocess.Popen[bytes]] = []
 
     def kills_at_the_third(request: Any, body: Any) -> Any:
@@ -145,7 +183,7 @@ def test_a_process_that_is_killed_in_the_middle_of_a_call_leaves_what_was_bought
     assert [row["slide"] for row in rows if row["slide"] in bought] == sorted(bought)
     assert {row["outcome"] for row in rows} == {"ok", "abandoned"}
     assert all(row["cost_usd"] is None for row in rows if row["outcome"] == "abandoned")
-    assert paid.pipeline.money() == (7, 0)
+    assert paid.pipeline.money() == (1, 0)
 
 
 def test_an_obedient_model_moves_neither_money_nor_the_album(paid: Paid) -> None:
@@ -194,9 +232,9 @@ def test_pictures_of_a_provider_whose_money_of_the_day_is_spent_are_stood_in_for
 ) -> None:
     monkeypatch.setenv("PROVIDER_USD_PER_DAY", "0.03")
     get_settings.cache_clear()
-    request_id, _ = paid.pipeline.confirmed(slides=3)
+    request_id, _ = paid.pipeline.confirmed(slides=3, pictures="each")
     assert paid.pipeline.run("carousel", request_id).success
     assert len(paid.gemini.asked) == 1
     outcomes = [row["outcome"] for row in paid.rows(request_id)]
     assert outcomes == ["ok", "ok", "stand_in", "stand_in"]
-    assert paid.pipeline.money() == (9, 0)
+    assert paid.pipeline.money() == (7, 0)

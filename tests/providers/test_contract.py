@@ -12,7 +12,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from carousel_pipeline.delivery import Arrived, Page, send_album, telegram_bot
 from carousel_pipeline.imagery import Picture, PictureBrief
 from carousel_pipeline.imagery.gemini import GeminiPainter
 from carousel_pipeline.imagery.painting import paint_deck
-from carousel_pipeline.requests import Options
+from carousel_pipeline.requests import Options, PictureMode
 from carousel_pipeline.settings import Settings
 
 from . import fake_claude, fake_gemini
@@ -143,15 +143,14 @@ async def test_gemini_paints_in_every_shape_we_offer(models: Settings, log: Reme
     assert made.usage.output_tokens > 0
 
 
-@pytest.mark.parametrize("pictures", ["each", "panorama"])
-async def test_gemini_paints_a_deck_after_its_first_picture(models: Settings, pictures: str) -> None:
+@pytest.mark.parametrize("mode", ["each", "panorama"])
+async def test_gemini_paints_a_deck_after_its_first_picture(models: Settings, mode: PictureMode) -> None:
     kept: dict[int, Picture] = {}
 
-    def keep(brief: PictureBrief, picture: Picture) -> None:
-        kept[brief.position] = picture
+    def keep(arrived: Sequence[tuple[PictureBrief, Picture]]) -> None:
+        kept.update({brief.position: picture for brief, picture in arrived})
 
-    options = Options.model_validate({"pictures": pictures})
-    made = await paint_deck(briefs(3, (216, 270)), painter_of(models), kept={}, keep=keep, options=options)
+    made = await paint_deck(briefs(3, (216, 270)), painter_of(models), kept={}, keep=keep, mode=mode)
     assert [kept[n].data for n in (1, 2, 3)] == [picture.data for picture in made]
     assert not any(picture.stand_in for picture in made)
     assert len({picture.data for picture in made}) == 3

@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from PIL import Image
@@ -17,7 +19,7 @@ from carousel_pipeline.imagery import Picture, PictureBrief
 from carousel_pipeline.imagery.gemini import GeminiPainter
 from carousel_pipeline.imagery.painting import PARALLEL, paint_deck
 from carousel_pipeline.imagery.procedural import ProceduralPainter
-from carousel_pipeline.requests import Options
+from carousel_pipeline.requests import PictureMode
 
 from .conftest import Remembered, Served
 from .fake_gemini import (
@@ -64,19 +66,21 @@ class Studio:
     version: str | None = None
     kept: dict[int, Picture] = field(default_factory=dict)
 
-    async def paint(self, *answers: Answer, count: int = 1, pictures: str = "each", **more: Any) -> list[Picture]:
+    async def paint(
+        self, *answers: Answer, count: int = 1, mode: PictureMode = "each", size: tuple[int, int] = SIZE, **more: Any
+    ) -> list[Picture]:
         self.fake.script = list(answers)
         painter = GeminiPainter(SecretStr(KEY), MODEL, self.url, self.version)
 
-        def keep(brief: PictureBrief, made: Picture) -> None:
-            self.kept[brief.position] = made
+        def keep(arrived: Sequence[tuple[PictureBrief, Picture]]) -> None:
+            self.kept.update({brief.position: made for brief, made in arrived})
 
         return await paint_deck(
-            briefs(count),
+            briefs(count, width=size[0], height=size[1]),
             painter,
             kept=dict(self.kept),
             keep=keep,
-            options=Options.model_validate({"pictures": pictures}),
+            mode=mode,
             log=self.log,
             **more,
         )
@@ -250,8 +254,8 @@ async def test_a_server_that_is_slow_for_ever_is_given_up_by_the_clients_own_clo
 
 
 @pytest.mark.parametrize(("count", "calls"), [(3, 1), (7, 1), (8, 2), (10, 2)])
-async def test_the_cheap_mode_cuts_one_or_two_panoramas_across_the_deck(studio: Studio, count: int, calls: int) -> None:
-    made = await studio.paint(count=count, pictures="panorama")
+async def test_one_or_two_panoramas_are_cut_across_the_deck(studio: Studio, count: int, calls: int) -> None:
+    made = await studio.paint(count=count, mode="panorama")
     assert len(studio.fake.asked) == calls
     assert all(size_of(one) == SIZE for one in made)
     assert len({one.data for one in made}) == count
@@ -261,11 +265,74 @@ async def test_the_cheap_mode_cuts_one_or_two_panoramas_across_the_deck(studio: 
 
 
 @pytest.mark.parametrize(("count", "calls"), [(4, 2), (10, 4)])
-async def test_a_refused_panorama_is_one_stand_in_for_all_its_slides(studio: Studio, count: int, calls: int) -> None:
-    made = await studio.paint(blocked, count=count, pictures="panorama")
+async def test_all_slides_of_a_refused_panorama_have_stand_ins_that_join(
+    studio: Studio, count: int, calls: int
+) -> None:
+    made = await studio.paint(blocked, count=count, mode="panorama")
     assert [one.stand_in for one in made] == [True] * count
-    assert len({one.data for one in made}) == count
     assert len(studio.fake.asked) == calls
+    assert studio.log.outcomes.count("stand_in") == count
+    painter = ProceduralPainter()
+    assert [one.data for one in made] == [(await painter.paint(brief, None)).data for brief in briefs(count)]
+
+
+def wide(width: int, height: int) -> Image.Image:
+    """A picture in which every pixel tells where it is: red across, green down."""
+    across = np.broadcast_to(np.linspace(0, 255, width), (height, width))
+    down = np.broadcast_to(np.linspace(0, 255, height)[:, None], (height, width))
+    return Image.fromarray(np.stack([across, down, np.full_like(across, 80)], axis=-1).astype(np.uint8))
+
+
+def seen_of(made: Picture) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where a slide's window lies in `wide`: (left, right) and (top, bottom) as the colours say, 0 to 255."""
+    with Image.open(io.BytesIO(made.data)) as opened:
+        pixels = np.asarray(opened.convert("RGB")).astype(int)
+    columns, rows = pixels[..., 0].mean(axis=0), pixels[..., 1].mean(axis=1)
+    return (round(columns[0]), round(columns[-1])), (round(rows[0]), round(rows[-1]))
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "came", "step"),
+    [
+        ((216, 270), 7, (1584, 672), 28),  # a pan: each window is 87 wide and a third of it is new
+        ((216, 270), 3, (1584, 672), 84),  # long enough for all: they join
+        ((216, 216), 7, (1584, 672), 24),
+        ((216, 384), 4, (1584, 672), 64),
+        ((384, 216), 7, (768, 1376), 29),  # slides that lie pan down
+    ],
+)
+async def test_every_slide_is_a_window_with_the_panoramas_full_height_and_the_windows_pan_evenly(
+    studio: Studio, size: tuple[int, int], count: int, came: tuple[int, int], step: int
+) -> None:
+    made = await studio.paint(answer(part(encoded(wide(*came)))), count=count, size=size, mode="panorama")
+    across, down = zip(*map(seen_of, made), strict=True)
+    along, fixed = (down, across) if size[0] > size[1] else (across, down)
+    assert all(low <= 8 and high >= 247 for low, high in fixed), "not the picture's full height"
+    assert along[0][0] <= 8
+    assert along[-1][1] >= 247
+    steps = [later[0] - earlier[0] for earlier, later in pairwise(along)]
+    assert all(abs(one - step) <= 4 for one in steps), steps
+
+
+async def test_a_panorama_is_kept_as_a_whole_or_not_at_all(studio: Studio) -> None:
+    arrivals: list[int] = []
+    painter = GeminiPainter(SecretStr(KEY), MODEL, studio.url)
+
+    def keep(arrived: Sequence[tuple[PictureBrief, Picture]]) -> None:
+        arrivals.append(len(arrived))
+
+    await paint_deck(briefs(9), painter, kept={}, keep=keep, mode="panorama")
+    assert arrivals == [4, 5]
+    arrivals.clear()
+    await paint_deck(briefs(3), painter, kept={}, keep=keep)
+    assert arrivals == [1, 1, 1]
+
+
+async def test_the_procedural_painter_needs_no_panorama_its_slides_join_as_they_are() -> None:
+    painter = ProceduralPainter()
+    made = await paint_deck(briefs(3), painter, kept={}, keep=lambda _: None, mode="panorama")
+    assert [one.data for one in made] == [(await painter.paint(brief, None)).data for brief in briefs(3)]
+    assert {one.strip for one in made} == {None}
 
 
 async def test_the_first_picture_is_alone_and_then_four_at_a_time(studio: Studio) -> None:

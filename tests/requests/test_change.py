@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from carousel_pipeline.requests import Deck, Options, Slide
+from carousel_pipeline.requests import Deck, Options, PictureMode, Slide
 from carousel_pipeline.requests.change import (
     Change,
     Edit,
@@ -31,7 +31,7 @@ from carousel_pipeline.requests.results import Pictures, StoredPicture
 ID = UUID(int=7)
 
 
-def version(slides: int = 4, *, made: bool = True) -> Version:
+def version(slides: int = 4, *, made: bool = True, pictures: PictureMode = "panorama") -> Version:
     deck = Deck(
         language="en",
         slides=tuple(
@@ -40,7 +40,7 @@ def version(slides: int = 4, *, made: bool = True) -> Version:
         ),
         art_direction="one look",
     )
-    return Version(id=ID, options=Options(), deck=deck, made=made)
+    return Version(id=ID, options=Options(pictures=pictures), deck=deck, made=made)
 
 
 def pictures(count: int, stand_ins: set[int]) -> Pictures:
@@ -61,11 +61,14 @@ def pictures(count: int, stand_ins: set[int]) -> Pictures:
         (moved(version(), 4, 2), 0, [1, 4, 2, 3]),
         (removed(version(), 1), 0, [2, 3, 4]),
         (repainted(version(), 3), 1, [1, 2, None, 4]),
+        (repainted(version(pictures="each"), 3), 1, [1, 2, None, 4]),
         (added(version(), 1, "More", ""), 1, [1, None, 2, 3, 4]),
+        (added(version(pictures="each"), 1, "More", ""), 3, [1, None, 2, 3, 4]),
         (retranslated(version(), "de"), 0, [1, 2, 3, 4]),
         (retexted(version(made=False), 2, "New", "words"), 4, [None] * 4),
         (removed(version(made=False), 4), 3, [None] * 3),
-        (repictured(version(made=False), "panorama"), 1, [None] * 4),
+        (repictured(version(made=False), "each"), 12, [None] * 4),
+        (repictured(version(made=False, pictures="each"), "panorama"), 4, [None] * 4),
     ],
 )
 def test_what_a_change_costs_and_takes_over(edit: Edit, price: int, taken: list[int | None]) -> None:
@@ -111,18 +114,23 @@ def test_words_that_do_not_fit_and_crafted_changes_never_parse() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "price", "stand_ins", "charge"),
+    ("change", "mode", "price", "stand_ins", "charge"),
     [
-        (Change(), 4, set(), None),
-        (Change(), 4, {1, 3}, 2),
-        (Change(base=ID, pictures=(3,)), 1, {1}, None),
-        (Change(base=ID, pictures=(3,)), 1, {1, 3}, 0),
-        (Change(base=ID), 0, {1}, None),
-        (Change(), 1, {1, 2, 3, 4}, 0),
+        (Change(), "panorama", 4, set(), None),
+        (Change(), "panorama", 4, {1, 2}, 2),
+        (Change(), "panorama", 4, {1, 2, 3, 4}, 0),
+        (Change(), "each", 12, {1, 3}, 6),
+        (Change(base=ID, pictures=(3,)), "each", 1, {1}, None),
+        (Change(base=ID, pictures=(3,)), "each", 1, {1, 3}, 0),
+        (Change(base=ID, origin=(1, 2, None, 3), pictures=(3,)), "each", 3, {3}, 0),
+        (Change(base=ID), "panorama", 0, {1}, None),
+        (Change(base=ID), "each", 12, {2}, 9),
     ],
 )
-def test_a_stand_in_is_not_charged(change: Change, price: int, stand_ins: set[int], charge: int | None) -> None:
-    assert charge_of(change, price, pictures(4, stand_ins)) == charge
+def test_a_stand_in_is_not_charged(
+    change: Change, mode: PictureMode, price: int, stand_ins: set[int], charge: int | None
+) -> None:
+    assert charge_of(change, Options(pictures=mode), price, pictures(4, stand_ins)) == charge
 
 
 def test_a_translation_keeps_the_pictures_and_the_order() -> None:

@@ -19,8 +19,9 @@ def test_a_deck_of_no_slides_or_more_than_an_album_takes_is_refused(count: int) 
 
 
 @pytest.mark.parametrize("count", range(1, 11))
-def test_one_credit_a_picture(count: int) -> None:
+def test_a_slide_costs_one_credit_and_three_with_a_picture_of_its_own(count: int) -> None:
     assert price_of(deck_of(count)) == count
+    assert price_of(deck_of(count), Options(pictures="each")) == 3 * count
 
 
 def test_roles_out_of_place_are_refused() -> None:

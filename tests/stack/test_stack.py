@@ -18,6 +18,11 @@ from playwright.async_api import Page, async_playwright, expect
 from carousel_pipeline.database import connect
 from carousel_pipeline.local.chat import Chat, Message, buttons
 
+from ..providers import fake_claude, fake_gemini  # noqa: TID252 - tests are no installed package
+from ..providers.fake_claude import FakeClaude  # noqa: TID252 - as above
+from ..providers.fake_gemini import FakeGemini  # noqa: TID252 - as above
+from ..providers.serving import served  # noqa: TID252 - as above
+
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack")]
 
 CHROMIUM: Final = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -111,6 +116,24 @@ def test_demo_prints_one_object_and_saves_the_album(stack: Any, cli: Any, tmp_pa
     times = made["timeline_s"]
     assert 0 < times["outline"] < times["first_model_call"] < times["drawn"] < times["delivered"]
     assert len(made["dagster_run_id"]) == 36
+
+
+def test_the_default_deck_costs_at_most_five_cents_at_list_prices(cli: Any, tmp_path: Path) -> None:
+    home, claude, gemini = tmp_path / "home", FakeClaude(), FakeGemini()
+    with served(claude.app()) as writer, served(gemini.app()) as painter:
+        demo = cli(
+            *(home, "demo", "--slides", "7", "--out", str(tmp_path / "album"), "--json"),
+            ANTHROPIC_API_KEY=fake_claude.KEY,
+            ANTHROPIC_BASE_URL=writer,
+            GEMINI_API_KEY=fake_gemini.KEY,
+            GEMINI_BASE_URL=painter,
+        )
+    assert demo.returncode == 0, demo.stderr
+    made = json.loads(demo.stdout)
+    assert (made["delivered"], made["slides"]) == (True, 7)
+    assert 0.03 < made["cost_usd"] <= 0.05
+    assert made["ledger"] == {"available": 3, "held": 0, "charged": 7}
+    assert len(gemini.asked) == 1
 
 
 def test_demo_fails_with_words(stack: Any, cli: Any) -> None:
