@@ -20,8 +20,7 @@ from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.providers import CallLog, ContentRefusedError, ProviderBusyError, ProviderStoppedError
 from carousel_pipeline.records import RequestRecord, RequestRecords
-from carousel_pipeline.requests import MIN_SLIDES, Deck, SourceError, clean_source, price_of
-from carousel_pipeline.requests.change import EditRefusedError, as_source, in_other_words
+from carousel_pipeline.requests import Deck, SourceError, clean_source, price_of
 from carousel_pipeline.resources import Database, Providers
 
 
@@ -48,9 +47,9 @@ def copy(
         if found is None:
             with _told(records, request):
                 written = _write(request, writer, providers.calls(context, session, request))
-        elif request.written is not None and request.change.language not in {None, request.written.language}:
+        elif (language := request.change.language) is not None and language != found.language:
             log = providers.calls(context, session, request, "translate")
-            written = _translate(request.written, request, writer, log)
+            written = asyncio.run(writer.translate(found, language, log))
             records.translated(request.id, written.deck)
         else:
             written = Written(deck=found, usage=Usage(model="none"))
@@ -127,20 +126,3 @@ def _source(request: RequestRecord) -> str:
         return clean_source(request.source)
     except SourceError as error:
         raise PermanentError(str(error)) from None
-
-
-def _translate(deck: Deck, request: RequestRecord, writer: Copywriter, log: CallLog) -> Written:
-    """Have a made deck said in another language, slide by slide, its pictures untouched.
-
-    Raises:
-        PermanentError: the writer does not translate, or changed the slides.
-    """
-    wish = request.options.model_copy(update={"slides": max(MIN_SLIDES, len(deck.slides)), "words": "keep"})
-    written = asyncio.run(writer.write(Brief(source=as_source(deck), options=wish), log))
-    if written.deck.language != request.change.language:
-        raise PermanentError(f"the writer {writer.name} does not translate into {request.change.language}")
-    try:
-        translated = in_other_words(deck, written.deck)
-    except EditRefusedError as error:
-        raise PermanentError(str(error)) from None
-    return written.model_copy(update={"deck": translated})

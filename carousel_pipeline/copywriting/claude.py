@@ -1,4 +1,4 @@
-"""Claude writes the deck. What does not hold is asked for once more, and only once; then it is a typed failure.
+"""Claude writes the deck and translates it. What does not hold is asked for once more, and only once; then it is a typed failure.
 
 The SDK neither retries nor waits: the caller's schedule does, or a timeout would be paid for three times. It is
 `messages.create` and not `parse`, which raises on a cut answer and loses what it cost. A client lives for one deck and is closed
@@ -8,23 +8,14 @@ with it, because a run has its own event loop and makes one deck (m27, n10).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from carousel_pipeline.copywriting import translation, wire
 from carousel_pipeline.copywriting.interface import Brief, TooLong, Written, fits_anything
-from carousel_pipeline.copywriting.wire import (
-    SYSTEM,
-    BadDeckError,
-    keeps_words,
-    order,
-    read,
-    repaired,
-    schema,
-    shortened,
-)
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.providers import (
     UNRECORDED,
@@ -48,6 +39,16 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 90.0
 _EXAMINED_S = 15.0
 _TOKENS = 6_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What the model is asked for, and how its answer is read: from its text, and whether it is the last one, to a deck."""
+
+    system: str
+    schema: dict[str, Any]
+    order: str
+    read: Callable[[str, bool], Deck]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,33 @@ class ClaudeWriter:
             PermanentError: two answers were no acceptable deck.
             TransientError: the provider is busy or unreachable.
         """
+        task = _Task(
+            wire.SYSTEM, wire.schema(), wire.order(brief), lambda text, last: wire.read(text, brief, last=last)
+        )
+        checked = fits_anything if wire.keeps_words(brief) else too_long
+        return await self._carry_out(task, log, checked, lambda other: other.write(brief, log, too_long))
+
+    async def translate(self, deck: Deck, language: str, log: CallLog = UNRECORDED) -> Written:
+        """Return a deck in another language; see `Copywriter`.
+
+        Raises:
+            CarouselError: as in `write`.
+        """
+        task = _Task(
+            translation.SYSTEM,
+            translation.schema(),
+            translation.order(deck, language),
+            lambda text, last: translation.read(text, deck, language, last=last),
+        )
+        return await self._carry_out(task, log, fits_anything, lambda other: other.translate(deck, language, log))
+
+    async def _carry_out(
+        self,
+        task: _Task,
+        log: CallLog,
+        too_long: Callable[[Deck], Sequence[TooLong]],
+        instead: Callable[[ClaudeWriter], Awaitable[Written]],
+    ) -> Written:
         from anthropic import AsyncAnthropic  # noqa: PLC0415 - a second of imports that only a run should pay
 
         started = time.perf_counter()
@@ -104,14 +132,14 @@ class ClaudeWriter:
             async with AsyncAnthropic(
                 api_key=self._key.get_secret_value(), base_url=self._base_url, timeout=_TIMEOUT_S, max_retries=0
             ) as client:
-                deck, spent = await _Order(self.name, self._price, client, brief, log).fill(too_long)
+                deck, spent = await _Order(self.name, self._price, client, task, log).fill(too_long)
         except _UnusableError as error:
             raise PermanentError(f"{self.name} gave no usable deck twice: {error.complaint}") from None
         except CallFailedError as error:
             failure = error.failure
             verdict = decide(failure, log.tries)
             if verdict.act == "degrade" and self._other is not None:
-                return await self._other.write(brief, log, too_long)
+                return await instead(self._other)
             raise error_of(failure, verdict) from None
         return Written(deck=deck, usage=spent.model_copy(update={"duration_s": time.perf_counter() - started}))
 
@@ -137,13 +165,13 @@ class ClaudeWriter:
 class _Order:
     """One deck's conversation with the model: an answer and at most one more."""
 
-    def __init__(self, model: str, price: Price, client: AsyncAnthropic, brief: Brief, log: CallLog) -> None:
+    def __init__(self, model: str, price: Price, client: AsyncAnthropic, task: _Task, log: CallLog) -> None:
         self._model = model
         self._price = price
         self._client = client
-        self._brief = brief
+        self._task = task
         self._log = log
-        self._messages: list[MessageParam] = [{"role": "user", "content": order(brief)}]
+        self._messages: list[MessageParam] = [{"role": "user", "content": task.order}]
         self._spent = Usage(model=model)
 
     async def fill(self, too_long: Callable[[Deck], Sequence[TooLong]]) -> tuple[Deck, Usage]:
@@ -155,12 +183,12 @@ class _Order:
         try:
             draft = await self._ask(_TOKENS, tries=0)
         except _UnusableError as error:
-            self._say(error.text, repaired(error.complaint))
+            self._say(error.text, wire.repaired(error.complaint))
             return (await self._ask(2 * _TOKENS, tries=1)).deck, self._spent
         excess = too_long(draft.deck)
-        if not excess or keeps_words(self._brief):
+        if not excess:
             return draft.deck, self._spent
-        self._say(draft.text, shortened(excess))
+        self._say(draft.text, wire.shortened(excess))
         try:
             shorter = await self._ask(2 * _TOKENS, tries=1)
         except CallFailedError:
@@ -185,8 +213,8 @@ class _Order:
                 raise CallFailedError(self._failure("refused", getattr(answer.stop_details, "category", None)))
             text = "".join(block.text for block in answer.content or [] if block.type == "text")
             try:
-                deck = read(text, self._brief, last=tries > 0)
-            except BadDeckError as error:
+                deck = self._task.read(text, tries > 0)
+            except wire.BadDeckError as error:
                 code = (
                     answer.stop_reason if answer.stop_reason in {"max_tokens", "model_context_window_exceeded"} else ""
                 )
@@ -202,9 +230,9 @@ class _Order:
             return await self._client.messages.create(
                 model=self._model,
                 max_tokens=tokens,
-                system=SYSTEM,
+                system=self._task.system,
                 messages=self._messages,
-                output_config={"effort": "low", "format": {"type": "json_schema", "schema": schema()}},
+                output_config={"effort": "low", "format": {"type": "json_schema", "schema": self._task.schema}},
             )
         except (anthropic.APIError, ValueError) as error:
             raise CallFailedError(_failed(self._model, error)) from None

@@ -1,7 +1,7 @@
 """What every copywriter keeps to: Claude, the offline writer, and fakes over a socket (n9).
 
-A writer asks the provider at most twice for one deck and neither waits nor retries beyond that: the schedule is the caller's,
-told by the error's class. Every network call has a timeout; every call is recorded in the log that came with the order.
+A writer asks the provider at most twice for one deck or one translation and neither waits nor retries beyond that: the schedule
+is the caller's, told by the error's class. Every network call has a timeout; every call is recorded in the log that came with it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -98,5 +98,14 @@ class Copywriter(Protocol):
         Raises:
             PermanentError: the text cannot become a deck (refused, empty, provider stopped); trying again changes nothing.
             TransientError: worth another try by the caller's schedule.
+        """
+        ...
+
+    async def translate(self, deck: Deck, language: str, log: CallLog = UNRECORDED) -> Written:
+        """Return `deck` with its words in another language: slides, marks, figures and pictures stay.
+
+        Raises:
+            PermanentError: the writer does not translate, or the deck cannot be translated.
+            TransientError: as in `write`.
         """
         ...

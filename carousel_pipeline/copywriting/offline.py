@@ -23,6 +23,7 @@ from carousel_pipeline.copywriting.outline import outline
 from carousel_pipeline.copywriting.phrasing import clipped, plain, told
 from carousel_pipeline.copywriting.ranking import keywords
 from carousel_pipeline.copywriting.verbatim import split_verbatim
+from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.providers import UNRECORDED, Call, CallLog, recorded
 from carousel_pipeline.requests import Deck, Options, Slide, Structure
 from carousel_pipeline.requests.deck import roles
@@ -49,6 +50,15 @@ class OfflineWriter:
             deck = await asyncio.to_thread(compose, brief.source, brief.options)
             record.usage = Usage(model=self.name)
         return Written(deck=deck, usage=Usage(model=self.name, duration_s=time.perf_counter() - started))
+
+    async def translate(self, deck: Deck, language: str, log: CallLog = UNRECORDED) -> Written:
+        """Translate nothing: rules know no second language.
+
+        Raises:
+            PermanentError: always.
+        """
+        del deck, log
+        raise PermanentError(f"the writer {self.name} does not translate into {language}")
 
 
 def compose(source: str, options: Options) -> Deck:

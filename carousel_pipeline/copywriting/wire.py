@@ -87,12 +87,13 @@ class _WireDeck(BaseModel):
     art_direction: str = ""
 
 
+def closed(**properties: Any) -> dict[str, Any]:
+    """Return the JSON schema of an object with these properties and no others."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON schema of an answer, with nothing that the API would not enforce."""
-
-    def closed(**properties: Any) -> dict[str, Any]:
-        return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
     text = {"type": "string"}
     numbers = {"type": "array", "items": {"type": "integer"}}
     return closed(
@@ -153,19 +154,39 @@ def read(text: str, brief: Brief, *, last: bool) -> Deck:
     Raises:
         BadDeckError: with the reason in words.
     """
-    found = regex.search(r"\{.*\}", text, flags=regex.DOTALL)
-    if found is None:
-        raise BadDeckError("it is no JSON object")
     try:
-        wire = _WireDeck.model_validate_json(found[0])
+        wire = _WireDeck.model_validate_json(object_in(text))
         deck = _strict(wire, brief, last=last)
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, item['loc'])) or 'deck'}: {item['msg']}" for item in error.errors()[:5])
-        raise BadDeckError("; ".join(problems)) from None
+        raise BadDeckError(problems_of(error)) from None
     if problem := _unfit(deck, brief):
         raise BadDeckError(problem)
     pointers = {position: slide.sentences for position, slide in enumerate(wire.slides, 1)}
     return grounded(deck, brief.source, pointers)
+
+
+def object_in(text: str) -> str:
+    """Return the JSON object in an answer, without what stands around it.
+
+    Raises:
+        BadDeckError: there is none.
+    """
+    found = regex.search(r"\{.*\}", text, flags=regex.DOTALL)
+    if found is None:
+        raise BadDeckError("it is no JSON object")
+    return found[0]
+
+
+def problems_of(error: ValidationError) -> str:
+    """Return what is wrong with an answer, in words for the model."""
+    found = (f"{'.'.join(map(str, item['loc'])) or 'deck'}: {item['msg']}" for item in error.errors()[:5])
+    return "; ".join(found)
+
+
+def tags_of(hashtags: Sequence[str]) -> tuple[str, ...]:
+    """Return an answer's hashtags as a deck has them."""
+    tags = (regex.sub(r"[^\p{L}\p{N}_]", "", seen(tag)) for tag in hashtags)
+    return tuple(dict.fromkeys(f"#{tag}" for tag in tags if tag))
 
 
 def _strict(wire: _WireDeck, brief: Brief, *, last: bool) -> Deck:
@@ -186,13 +207,12 @@ def _strict(wire: _WireDeck, brief: Brief, *, last: bool) -> Deck:
         )
         for role, one in zip(roles(len(wire.slides)), wire.slides, strict=True)
     )
-    tags = (regex.sub(r"[^\p{L}\p{N}_]", "", seen(tag)) for tag in wire.hashtags)
     deck = Deck(
         language=_language(wire, slides),
         structure=wire.structure,
         slides=slides,
         caption=clean(wire.caption),
-        hashtags=tuple(dict.fromkeys(f"#{tag}" for tag in tags if tag)),
+        hashtags=tags_of(wire.hashtags),
         art_direction=clean(wire.art_direction),
     )
     if added and not last:

@@ -209,29 +209,6 @@ def charge_of(change: Change, options: Options, price: int, pictures: Pictures) 
     return max(0, price - free) if free and price else None
 
 
-def in_other_words(deck: Deck, translation: Deck) -> Deck:
-    """Return `deck` with the words of its translation and its own pictures.
-
-    Raises:
-        EditRefusedError: the translation has other slides.
-    """
-    if len(deck.slides) != len(translation.slides):
-        raise EditRefusedError("other_slides")
-    slides = [
-        # The translation's source was the deck: where a slide comes from in the user's text, the deck knows.
-        new.model_copy(update={"picture": old.picture, "sentences": old.sentences, "unsourced": old.unsourced})
-        for old, new in zip(deck.slides, translation.slides, strict=True)
-    ]
-    return translation.model_copy(
-        update={"slides": tuple(slides), "art_direction": deck.art_direction, "structure": deck.structure}
-    )
-
-
-def as_source(deck: Deck) -> str:
-    """Return a deck as a text, slide by slide, for a translator."""
-    return "\n\n".join("\n".join(part for part in (slide.heading, slide.body) if part) for slide in deck.slides)
-
-
 def _arranged(version: Version, order: Arrangement, fresh: Slide | None = None) -> Edit:
     found = [_slide(version.deck, number) if number else fresh for number in order]
     slides = [slide for slide in found if slide is not None]

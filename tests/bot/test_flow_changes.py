@@ -9,8 +9,11 @@ from uuid import UUID
 import aiohttp
 import pytest
 from psycopg.types.json import Jsonb
+from pydantic import SecretStr
 
 from carousel_pipeline.artifacts import content_key, open_store
+
+from .conftest import deck_of
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000002000000020802000000fdd49a73"
@@ -203,6 +206,32 @@ async def test_a_new_picture_costs_what_the_button_says(app: SimpleNamespace) ->
     answer = await person.hears(await person.presses(await person.sees(buttons('"g:')), "German"))
     assert "DEMO cannot translate" in answer["text"]
     assert app.pipeline.violations() == []
+
+
+async def test_a_carousel_is_translated_where_somebody_can_and_its_pictures_stay(stage: Any) -> None:
+    stage.settings = stage.settings.model_copy(update={"anthropic_api_key": SecretStr("sk-ant-0123456789abcdefghij")})
+    async with stage.bot() as running:
+        app = SimpleNamespace(stage=stage, bot=running, dagster=stage.dagster, pipeline=stage.pipeline)
+        person = await stage.guest()
+        first = await stage.confirmed(person)
+        control = await deliver(app, person, first, 4)
+        await person.presses(control, "Translate")
+        chooser = await person.sees(buttons('"g:'))
+        query = await person.presses(chooser, "German")
+        assert "It is free" in (await person.hears(query))["text"]
+        second = (await app.dagster.run("edit"))["tags"]["carousel/request"]
+        opened = newest(app)
+        assert (opened["change"], opened["price"]) == ({"base": first, "language": "de"}, 0)
+        german = deck_of(4, "de").model_dump(mode="json")
+        assert app.pipeline.named("requests.translated", id=second, deck=Jsonb(german)) == [{"done": True}]
+        control = await deliver(app, person, second, 4)
+        assert "free of charge. Your balance: 6" in control["text"]
+        assert newest(app)["deck"]["language"] == "de"
+        # The buttons under the translation start from it: its own language is no wish any more.
+        await person.presses(control, "Translate")
+        query = await person.presses(await person.sees(buttons(f'"g:{UUID(second).hex}')), "German")
+        assert "in this language already" in (await person.hears(query))["text"]
+        assert app.pipeline.violations() == []
 
 
 async def test_files_caption_slideshow_and_history(app: SimpleNamespace) -> None:

@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 from carousel_pipeline.artifacts import content_key, open_store
 from carousel_pipeline.records import RequestRecords
 from carousel_pipeline.requests.change import (
+    Change,
     Edit,
     Version,
     added,
@@ -21,7 +22,7 @@ from carousel_pipeline.requests.change import (
 )
 from carousel_pipeline.requests.results import Pictures, RenderedSlides
 
-from .conftest import Pipeline
+from .conftest import Pipeline, Settle
 
 
 def version(pipeline: Pipeline, request_id: UUID) -> Version:
@@ -181,6 +182,36 @@ def test_a_writer_that_does_not_translate_fails_in_words(pipeline: Pipeline) -> 
     failure = result.get_step_failure_events()[0].step_failure_data
     assert failure.user_failure_data is not None
     assert "does not translate" in (failure.user_failure_data.description or "")
+
+
+def test_what_was_finished_while_its_person_was_away_is_taken_up_and_delivered(
+    pipeline: Pipeline, settle: Settle
+) -> None:
+    first, price = pipeline.confirmed(slides=3)
+    assert pipeline.money() == (7, 3)
+    pipeline.telegram.call("POST", f"/sim/chats/{pipeline.chat}/block")
+    assert not pipeline.run("carousel", first).success
+    assert settle() == {first: "released (delivery_receipt)"}
+    assert pipeline.money() == (10, 0), "nothing arrived, everything is back"
+
+    pipeline.telegram.call("POST", f"/sim/chats/{pipeline.chat}/unblock")
+    row = pipeline.bot.execute("select user_id from carousel.request where id = %s", [first]).fetchone()
+    assert row is not None
+    kept = pipeline.bot.execute("select bot.kept_for(%s) as id", [row["user_id"]]).fetchall()
+    assert kept == [{"id": first}]
+    before = version(pipeline, first)
+    taken_up = Edit(kind="again", options=before.options, deck=before.deck, change=Change(base=first), quoted=price)
+    again, drawn = made(pipeline, taken_up, first)
+    assert drawn == 0, "it was finished"
+    assert pictures(pipeline, again) == pictures(pipeline, first)
+    assert pipeline.state(again) == "delivered"
+    assert pipeline.money() == (7, 0)
+    assert len(pipeline.telegram.photos(pipeline.chat)) == 3
+    assert pipeline.bot.execute("select bot.kept_for(%s) as id", [row["user_id"]]).fetchall() == []
+    assert settle() == {}
+    assert pipeline.rerun(again).success, "and once more by an operator's hand: nothing is sent or charged twice"
+    assert len(pipeline.telegram.photos(pipeline.chat)) == 3
+    assert pipeline.money() == (7, 0)
 
 
 def test_an_album_too_large_for_photos_goes_lighter_and_then_as_files(pipeline: Pipeline) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from carousel_pipeline.requests.change import resized, retranslated
 from carousel_pipeline.settings import get_settings
 
 from ..providers import fake_claude, fake_gemini  # noqa: TID252 - tests are no installed package
@@ -19,6 +20,7 @@ from ..providers.fake_claude import FakeClaude  # noqa: TID252 - as above
 from ..providers.fake_gemini import FakeGemini  # noqa: TID252 - as above
 from ..providers.serving import served  # noqa: TID252 - as above
 from .conftest import Pipeline
+from .test_changes import change, made, pictures, version
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 
@@ -143,6 +145,50 @@ def test_the_progress_of_a_panorama_counts_slides_that_have_their_picture(paid: 
     request_id, _ = paid.pipeline.confirmed(slides=9)
     assert paid.pipeline.run("carousel", request_id).success
     assert seen == [("pictures", 0, 9), ("pictures", 4, 9)]
+
+
+def test_a_delivered_carousel_is_translated_by_one_call_with_its_pictures_and_for_nothing(paid: Paid) -> None:
+    first, _ = paid.pipeline.confirmed(slides=3)
+    assert paid.pipeline.run("carousel", first).success
+    before = version(paid.pipeline, first)
+    german, drawn = made(paid.pipeline, retranslated(before, "de"), first)
+    assert drawn == 3
+    deck = version(paid.pipeline, german).deck
+    assert (deck.language, len(deck.slides)) == ("de", 3)
+    assert [slide.heading for slide in deck.slides] != [slide.heading for slide in before.deck.slides]
+    assert [slide.picture for slide in deck.slides] == [slide.picture for slide in before.deck.slides]
+    assert pictures(paid.pipeline, german) == pictures(paid.pipeline, first)
+    [call] = paid.rows(german)
+    assert (call["step"], call["provider"], call["outcome"]) == ("translate", "anthropic", "ok")
+    assert len(paid.gemini.asked) == 1
+    assert paid.pipeline.money() == (7, 0)
+    assert len(paid.pipeline.telegram.photos(paid.pipeline.chat)) == 6
+    # A rerun finds the translation; a change of it starts from its words.
+    assert paid.pipeline.rerun(german).success
+    assert len(paid.claude.asked) == 2
+    story, _ = made(paid.pipeline, resized(version(paid.pipeline, german), "9:16"), german)
+    assert version(paid.pipeline, story).deck == deck
+    assert len(paid.claude.asked) == 2
+
+
+def test_a_translation_that_loses_a_slide_twice_fails_in_words_and_leaves_the_version_before(paid: Paid) -> None:
+    first, _ = paid.pipeline.confirmed(slides=3)
+    assert paid.pipeline.run("carousel", first).success
+
+    def loses_one(request: Any, body: Any) -> Any:
+        made = fake_claude.written(body)
+        made["slides"].pop()
+        return fake_claude.message(json.dumps(made, ensure_ascii=False))(request, body)
+
+    paid.claude.script = [loses_one]
+    german = change(paid.pipeline, retranslated(version(paid.pipeline, first), "de"), first)
+    result = paid.pipeline.run("edit", german)
+    assert not result.success
+    failure: Any = result.get_step_failure_events()[0].step_failure_data
+    assert "gave no usable deck twice" in failure.user_failure_data.description
+    assert [row["outcome"] for row in paid.rows(german)] == ["failed", "failed"]
+    assert version(paid.pipeline, german).deck.language == "en"
+    assert len(paid.pipeline.telegram.photos(paid.pipeline.chat)) == 3
 
 
 _RUN = """

@@ -8,6 +8,7 @@ does not pass.
 import asyncio
 import itertools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,8 @@ class FakeClaude:
 def written(body: dict[str, Any]) -> dict[str, Any]:
     """Return the deck that a good model writes for an order."""
     order = json.loads(body["messages"][0]["content"])
+    if "deck" in order:
+        return translated_deck(order)
     wishes, source = order["wishes"], order["source"]
     count = wishes["slides"] if isinstance(wishes["slides"], int) else None
     keep = wishes["words"].startswith("only split")
@@ -99,6 +102,18 @@ def written(body: dict[str, Any]) -> dict[str, Any]:
         "hashtags": list(deck.hashtags),
         "art_direction": "One calm series in morning light",
     }
+
+
+def translated_deck(order: dict[str, Any]) -> dict[str, Any]:
+    """Return what a good model makes of a deck that is to be translated: other words, the same marks, figures and links."""
+    deck = order["deck"]
+
+    def said(text: str) -> str:
+        words = itertools.cycle(re.findall(r"[^\W\d_]+", " ".join(_WORDS[order["language"]])))
+        return re.sub(r"\S+://\S+|[^\W\d_]+", lambda found: found[0] if "://" in found[0] else next(words), text)
+
+    slides = [slide | {field: said(slide[field]) for field in ("heading", "body", "alt")} for slide in deck["slides"]]
+    return {"slides": slides, "caption": said(deck["caption"]), "hashtags": [said(tag) for tag in deck["hashtags"]]}
 
 
 def message(

@@ -12,9 +12,7 @@ from carousel_pipeline.requests.change import (
     EditRefusedError,
     Version,
     added,
-    as_source,
     charge_of,
-    in_other_words,
     moved,
     removed,
     repainted,
@@ -131,20 +129,3 @@ def test_a_stand_in_is_not_charged(
     change: Change, mode: PictureMode, price: int, stand_ins: set[int], charge: int | None
 ) -> None:
     assert charge_of(change, Options(pictures=mode), price, pictures(4, stand_ins)) == charge
-
-
-def test_a_translation_keeps_the_pictures_and_the_order() -> None:
-    deck = version().deck
-    german = deck.model_copy(
-        update={
-            "language": "de",
-            "slides": tuple(s.model_copy(update={"heading": "Ü", "picture": "x"}) for s in deck.slides),
-        }
-    )
-    said = in_other_words(deck, german)
-    assert [slide.picture for slide in said.slides] == ["P1", "P2", "P3", "P4"]
-    assert {slide.heading for slide in said.slides} == {"Ü"}
-    assert said.language == "de"
-    assert as_source(deck).split("\n\n")[1] == "H2\nB2"
-    with pytest.raises(EditRefusedError):
-        in_other_words(deck, version(3).deck)
