@@ -20,19 +20,6 @@ insert into ledger.rule values
   ('referrals_per_month', 20, 'such rewards for one person in 30 days'),
   ('promo_tries_per_day', 10, 'wrong promo codes one person may enter per UTC day');
 
-create or replace function ledger.legal_transfers() returns text[] language plpgsql immutable as $f$
-begin return array[
-  'topup sales_stars > user_available', 'topup sales_rub > user_available',
-  'promo promo > user_available', 'promo_code promo > user_available', 'referral promo > user_available',
-  'reserve user_available > user_held',
-  'reopen goodwill > user_held', 'second_life goodwill > user_held',
-  'capture user_held > revenue',
-  'release user_held > user_available', 'release user_held > goodwill',
-  'buyer_refund user_available > sales_stars', 'buyer_refund user_available > sales_rub',
-  'chargeback user_available > sales_stars', 'chargeback user_available > sales_rub',
-  'bad_debt bad_debt > sales_stars', 'bad_debt bad_debt > sales_rub',
-  'recovery user_available > bad_debt']; end $f$;
-
 -- ---------- tables ------------------------------------------------------------------------------
 create table pay.consent (
   user_id bigint not null constraint consent_user_fk references ledger.app_user (id) on delete cascade,
@@ -539,8 +526,9 @@ begin
   end if;
   return null;
 end $f$;
-create trigger t_referral after insert on ledger.transfer
-  for each row when (new.kind = 'capture') execute function pay.referral_due();
+-- Only what is delivered is charged, and its state is final.
+create trigger t_referral after update of state on ledger.request
+  for each row when (new.charged > 0) execute function pay.referral_due();
 
 -- 'rewarded', 'known', 'capped' (this month's rewards are used up), 'gone' (nobody to reward).
 create function pay.referral_reward(p_user bigint, out verdict text, out tg_user_id bigint, out user_id bigint, out locale text,

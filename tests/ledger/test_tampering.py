@@ -115,6 +115,72 @@ def test_what_a_request_is_never_changes(books: Any) -> None:
         assert _refusal(books, f"update ledger.request set {change}") == "LD004", change
 
 
+# What may be posted: kind, debit, credit; then whether it belongs to a request's hold, and whether it may be a remainder.
+LEGAL = {
+    *(("topup", f"sales_{source}", "user_available", False, False) for source in ("stars", "rub")),
+    *((kind, "promo", "user_available", False, False) for kind in ("promo", "promo_code", "referral")),
+    ("reserve", "user_available", "user_held", True, False),
+    *((kind, "goodwill", "user_held", True, False) for kind in ("reopen", "second_life")),
+    ("capture", "user_held", "revenue", True, False),
+    *(
+        ("release", "user_held", payer, True, remainder)
+        for payer in ("user_available", "goodwill")
+        for remainder in (False, True)
+    ),
+    *(
+        (kind, payer, f"sales_{source}", False, False)
+        for kind, payer in (
+            ("buyer_refund", "user_available"),
+            ("chargeback", "user_available"),
+            ("bad_debt", "bad_debt"),
+        )
+        for source in ("stars", "rub")
+    ),
+    ("recovery", "user_available", "bad_debt", False, False),
+}
+
+
+def test_only_these_transfers_are_legal(books: Any) -> None:
+    """Every kind between any two accounts, with and without request and epoch, as a remainder and not."""
+    judged = books.rows(
+        None,
+        "select kind, debit.code as debit, credit.code as credit, request, epoch, remainder from unnest(%s::text[]) kind, "
+        "ledger.account debit, ledger.account credit, (values (false), (true)) r (request), (values (false), (true)) e (epoch), "
+        "(values (false), (true)) m (remainder) where ledger.legal('key', kind, debit.code, credit.code, 1, "
+        "case when request then gen_random_uuid() end, case when epoch then 1 end, remainder)",
+        [*sorted({kind for kind, *_ in LEGAL}), "gift", ""],
+    )
+    assert {row["request"] == row["epoch"] for row in judged} == {True}
+    found = [(row["kind"], row["debit"], row["credit"], row["request"], row["remainder"]) for row in judged]
+    assert len(found) == len(LEGAL)
+    assert set(found) == LEGAL
+
+
+def test_an_illegal_transfer_is_refused(books: Any) -> None:
+    request = _in_state(books, "rendered")
+    post = (
+        "insert into ledger.transfer (idem_key, kind, debit_code, credit_code, user_id, amount, request_id, epoch, remainder) "
+        "select %s, %s, %s, %s, user_id, %s, %s, %s, %s from ledger.wallet"
+    )
+    topup, capture = ("topup", "sales_rub", "user_available"), ("capture", "user_held", "revenue")
+    assert _refusal(books, post, "key", *topup, 1, None, None, False) is None
+    for values in (
+        ("key", "topup", "user_available", "sales_rub", 1, None, None, False),
+        ("key", "topup", "sales_rub", "user_held", 1, None, None, False),
+        ("key", *topup, 0, None, None, False),
+        ("key", *topup, -1, None, None, False),
+        ("ke", *topup, 1, None, None, False),
+        ("k" * 301, *topup, 1, None, None, False),
+        ("key", *topup, 1, request, 1, False),
+        ("key", *topup, 1, None, None, True),
+        ("key", *capture, 7, None, None, False),
+        ("key", *capture, 7, request, None, False),
+        ("key", *capture, 7, None, 1, False),
+        ("key", *capture, 7, request, 1, True),
+    ):
+        assert _refusal(books, post, *values) == "23514", values
+
+
 @pytest.mark.parametrize("state", EVERY_STATE)
 def test_no_second_charge_no_second_refund_no_second_hold(books: Any, state: str) -> None:
     request = _in_state(books, state)
