@@ -241,6 +241,13 @@ class _Order:
         return Failure("anthropic", self._model, kind, code=code)
 
 
+def warm() -> None:
+    """Import what a deck needs, which takes seconds; nothing is connected."""
+    from anthropic import AsyncAnthropic  # noqa: PLC0415 - as in write
+
+    _ = AsyncAnthropic(api_key="nothing is asked").messages
+
+
 class _UnusableError(CallFailedError):
     """An answer that is no deck: its text, and why, in words for the model alone."""
 

@@ -38,7 +38,7 @@ from carousel_pipeline.providers.usage import price_of_model, used
 
 if TYPE_CHECKING:
     from google.genai.client import AsyncClient
-    from google.genai.types import GenerateContentResponse
+    from google.genai.types import GenerateContentResponse, HttpOptions
 
 _TIMEOUT_MS = 90_000
 _EXAMINED_MS = 15_000
@@ -147,16 +147,9 @@ class GeminiPainter:
         import aiohttp  # noqa: PLC0415 - as in _ask
         import httpx2  # noqa: PLC0415 - as in _ask
         from google import genai  # noqa: PLC0415 - as in _ask
-        from google.genai import errors, types  # noqa: PLC0415 - as in _ask
+        from google.genai import errors  # noqa: PLC0415 - as in _ask
 
-        options = types.HttpOptions(
-            base_url=self._base_url,
-            api_version=self._api_version,
-            timeout=timeout_ms,
-            retry_options=types.HttpRetryOptions(attempts=1),
-            client_args={"verify": _trusted()},
-            async_client_args={"verify": _trusted(), "ssl": _trusted()},
-        )
+        options = _http_options(self._base_url, self._api_version, timeout_ms)
         client = genai.Client(api_key=self._key.get_secret_value(), http_options=options)
         try:
             async with client.aio as opened:
@@ -201,6 +194,26 @@ class GeminiPainter:
             text=thought + min(words, made),
             picture=made - min(words, made),
         )
+
+
+def warm() -> None:
+    """Import what a picture needs and let the SDK build its first client, which takes it a second; nothing is connected."""
+    from google import genai  # noqa: PLC0415 - as in _ask
+
+    genai.Client(api_key="nothing is asked", http_options=_http_options(None, None, _TIMEOUT_MS)).close()
+
+
+def _http_options(base_url: str | None, api_version: str | None, timeout_ms: int) -> HttpOptions:
+    from google.genai import types  # noqa: PLC0415 - as in _ask
+
+    return types.HttpOptions(
+        base_url=base_url,
+        api_version=api_version,
+        timeout=timeout_ms,
+        retry_options=types.HttpRetryOptions(attempts=1),
+        client_args={"verify": _trusted()},
+        async_client_args={"verify": _trusted(), "ssl": _trusted()},
+    )
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import threading
 from dagster import Definitions
 
 from carousel_pipeline.run_workers.run_process import DEFINITIONS, PRELOAD_DEFINITIONS
+from carousel_pipeline.settings import get_settings
 
 # What Dagster and our assets import only when a run needs it. A test watches that a run imports nothing more.
 MODULES = (
@@ -50,9 +51,13 @@ ROOMS = (
 # Data that each run would read anew: functions without arguments that keep what they have read.
 WARMED = (
     "carousel_pipeline.copywriting.language:languages",
+    "carousel_pipeline.imagery.scene:warm",
     "carousel_pipeline.rendering.style:load_styles",
     "PIL.Image:preinit",
 )
+# Where a key is set: the SDKs take seconds to import.
+WRITER = "carousel_pipeline.copywriting.claude:warm"
+PAINTER = "carousel_pipeline.imagery.gemini:warm"
 
 
 def _load(definitions: str) -> None:
@@ -61,7 +66,9 @@ def _load(definitions: str) -> None:
     if definitions == DEFINITIONS:
         for name in ROOMS:
             importlib.import_module(name)
-        for target in WARMED:
+        settings = get_settings()
+        models = ((settings.anthropic_api_key, WRITER), (settings.gemini_api_key, PAINTER))
+        for target in (*WARMED, *(model for key, model in models if key is not None)):
             name, function = target.split(":")
             getattr(importlib.import_module(name), function)()
         if os.environ.get("ARTIFACTS_URL", "").startswith("s3:"):
