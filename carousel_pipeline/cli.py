@@ -258,12 +258,15 @@ _REASON = click.option("--reason", required=True, help="Why; others will read it
 @ops.command("show")
 @_REQUEST
 @click.option("--text", is_flag=True, help="Also print what the user wrote and the slides' copy.")
+@click.option(
+    "--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw where the time went in this SVG file."
+)
 @_JSON
-def ops_show(request_id: UUID, *, text: bool, as_json: bool) -> None:
-    """Tell a request whole: content, state, hold, transfers, deliveries, history, decisions, Dagster's runs."""
+def ops_show(request_id: UUID, *, text: bool, picture: Path | None, as_json: bool) -> None:
+    """Tell a request whole: content, state, hold, transfers, history, decisions, Dagster's runs, where its time went."""
     from carousel_pipeline.ops import show
 
-    show(request_id, text=text, as_json=as_json)
+    show(request_id, text=text, picture=picture, as_json=as_json)
 
 
 @ops.command("release")

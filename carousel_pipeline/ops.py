@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -30,8 +31,10 @@ from carousel_pipeline.ledger.errors import (
 )
 from carousel_pipeline.ledger.operators import Decision, Dossier, Funding, OperatorLedger
 from carousel_pipeline.local.stack import find_running
+from carousel_pipeline.records.timeline import facts_of
 from carousel_pipeline.settings import Settings, get_settings
 from carousel_pipeline.tags import REQUEST_TAG
+from carousel_pipeline.timeline import as_text, as_values, svg_of, timeline
 
 _LEAST_REASON: Final = 5
 _LEAST_ACTOR: Final = 2
@@ -52,8 +55,14 @@ class DecisionError(PermanentError):
     """A decision lacks a name or a reason."""
 
 
-def show(request_id: UUID, *, text: bool = False, as_json: bool = False) -> None:
+def show(request_id: UUID, *, text: bool = False, picture: Path | None = None, as_json: bool = False) -> None:
     """Print everything that is known about a request; what people wrote only with `text`.
+
+    Args:
+        request_id: which.
+        text: also what people wrote.
+        picture: an SVG file to draw the request's timeline in.
+        as_json: print one JSON object.
 
     Raises:
         ConfigurationError: there is no database to ask.
@@ -62,10 +71,14 @@ def show(request_id: UUID, *, text: bool = False, as_json: bool = False) -> None
     with _ledger() as (connection, ledger):
         story = _story(connection, ledger, request_id, text=text)
     story["runs"] = _runs(get_settings(), request_id)
+    time = story.pop("timeline")
+    if picture is not None:
+        picture.write_text(svg_of(time), encoding="utf-8")
     if as_json:
-        _print_json(story)
+        _print_json({**story, "timeline": as_values(time)})
     else:
         _print_story(story)
+        _console().print(f"\n{as_text(time)}")
 
 
 def release(request_id: UUID, *, actor: str, reason: str, as_json: bool = False) -> None:
@@ -324,6 +337,7 @@ def _story(
         "album": _rows(connection, "ops.album", id=request_id),
         "events": dossier.events if dossier else [],
         "operator_actions": dossier.actions if dossier else [],
+        "timeline": timeline(facts_of(connection, [request_id]).get(request_id, [])),
     }
 
 

@@ -35,11 +35,11 @@ def copy(
     context: dg.AssetExecutionContext, database: Database, providers: Providers
 ) -> Iterator[dg.MaterializeResult[Deck]]:
     """Slides, caption, hashtags and alt texts, in the text's language."""
-    from carousel_pipeline.rendering import load_style  # noqa: PLC0415 - fonts and numpy: only a run pays for them
+    with dagster_errors(context), database.trace.span("copy"):
+        from carousel_pipeline.rendering import load_style  # noqa: PLC0415 - fonts and numpy: only a run pays for them
 
-    with dagster_errors(context):
         session = database.calls()
-        records = RequestRecords(session)
+        records = RequestRecords(session, database.trace)
         request = records.load(context.partition_key)
         load_style(request.options.style)
         writer = providers.writer()
@@ -89,8 +89,8 @@ def copy(
         return
     # After the value is stored: a process killed in between left an outline that people confirmed and no run could find.
     with dagster_errors(context):
-        session = database.calls()
-        RequestRecords(session).outline_ready(request.id, deck, price_of(deck, request.options))
+        price = price_of(deck, request.options)
+        RequestRecords(database.calls(), database.trace).outline_ready(request.id, deck, price)
 
 
 @contextmanager

@@ -15,9 +15,11 @@ import dagster as dg
 from carousel_pipeline.artifacts import ArtifactStore
 from carousel_pipeline.assets.claim import Claim, claimed
 from carousel_pipeline.assets.policy import dagster_errors
+from carousel_pipeline.assets.timeline import timeline_metadata
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.records import RequestRecord, RequestRecords
+from carousel_pipeline.records.trace import Trace
 from carousel_pipeline.requests import Deck, album_caption
 from carousel_pipeline.requests.change import charge_of
 from carousel_pipeline.requests.results import Pictures, Receipt, RenderedSlides
@@ -47,9 +49,9 @@ def delivery_receipt(
     telegram: Telegram,
 ) -> Iterator[dg.MaterializeResult[Receipt] | dg.AssetCheckResult]:
     """The album's message ids, stored in the same transaction as the charge."""
-    with dagster_errors(context):
+    with dagster_errors(context), database.trace.span("delivery_receipt"):
         session = database.calls()
-        records = RequestRecords(session)
+        records = RequestRecords(session, database.trace)
         request = records.load(context.partition_key)
         with claimed(context, session, request, database.session) as claim:
             if claim is not None:
@@ -58,10 +60,16 @@ def delivery_receipt(
                 pages = _pages(rendered_slides, request, records, store)
                 records.report_progress(request.id, "sending", 0, len(pages))
                 charge = charge_of(request.change, request.options, request.price or 0, images)
-                receipt = _deliver(claim, charge, request, pages, album_caption(copy), telegram)
+                receipt = _deliver(claim, charge, request, pages, album_caption(copy), telegram, records.trace)
         arrived = records.album(request.id)
     if claim is not None:
-        yield dg.MaterializeResult(value=receipt, metadata={"message ids": ", ".join(map(str, receipt.message_ids))})
+        yield dg.MaterializeResult(
+            value=receipt,
+            metadata={
+                "message ids": ", ".join(map(str, receipt.message_ids)),
+                **timeline_metadata(context, database, request.id),
+            },
+        )
     yield dg.AssetCheckResult(check_name="all_arrived", passed=len(arrived) == len(rendered_slides.items))
 
 
@@ -91,6 +99,7 @@ def _deliver(
     pages: list["Page"],
     caption: str,
     telegram: Telegram,
+    trace: Trace,
 ) -> Receipt:
     from carousel_pipeline.delivery import Arrived, Outcome, Unknown, send_album  # noqa: PLC0415 - aiogram: only in a run
 
@@ -104,7 +113,8 @@ def _deliver(
 
     async def send() -> Outcome:
         async with telegram.client() as bot:
-            outcome = await send_album(bot, request.chat_id, pages, caption, may_send=may_send)
+            with trace.span("sending"):
+                outcome = await send_album(bot, request.chat_id, pages, caption, may_send=may_send)
             # Before the client closes, which takes aiogram a quarter of a second: dying in it would put in doubt what is known.
             if isinstance(outcome, Arrived):
                 claim.arrived(intents[0], outcome.kind, outcome.message_ids, outcome.file_ids)

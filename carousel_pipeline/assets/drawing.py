@@ -68,7 +68,8 @@ def draw(
     missing = [(slide, picture) for slide, picture in pairs if found[slide.position] is None]
 
     def render(work: tuple[SlideLayout, StoredPicture]) -> RenderedSlide:
-        return render_slide(work[0], store.get(work[1].key), logo)
+        with records.trace.span("slide", work[0].position):
+            return render_slide(work[0], store.get(work[1].key), logo)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         drawn = list(threads.map(render, missing))

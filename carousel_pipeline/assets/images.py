@@ -53,9 +53,9 @@ def images(
     context: dg.AssetExecutionContext, copy: Deck, database: Database, artifacts: Artifacts, providers: Providers
 ) -> Iterator[dg.MaterializeResult[Pictures] | dg.AssetCheckResult]:
     """One picture a slide, all in one look, at the slides' final size."""
-    with dagster_errors(context):
+    with dagster_errors(context), database.trace.span("images"):
         session = database.calls()
-        records = RequestRecords(session)
+        records = RequestRecords(session, database.trace)
         request = records.load(context.partition_key)
         with claimed(context, session, request) as claim:
             if claim is not None:

@@ -45,12 +45,12 @@ def rendered_slides(
     context: dg.AssetExecutionContext, copy: Deck, images: Pictures, database: Database, artifacts: Artifacts
 ) -> Iterator[dg.MaterializeResult[RenderedSlides] | dg.AssetCheckResult]:
     """Finished slides as JPEG, with what the layout had to do to make the text fit."""
-    from carousel_pipeline.assets.drawing import brand_of, draw, pack  # noqa: PLC0415 - fonts and numpy: only in a run
-    from carousel_pipeline.rendering import canvas, load_style  # noqa: PLC0415 - as above
+    with dagster_errors(context), database.trace.span("rendered_slides"):
+        from carousel_pipeline.assets.drawing import brand_of, draw, pack  # noqa: PLC0415 - fonts and numpy: only in a run
+        from carousel_pipeline.rendering import canvas, load_style  # noqa: PLC0415 - as above
 
-    with dagster_errors(context):
         session = database.calls()
-        records = RequestRecords(session)
+        records = RequestRecords(session, database.trace)
         request = records.load(context.partition_key)
         style, ratio = load_style(request.options.style), request.options.ratio
         with claimed(context, session, request) as claim:

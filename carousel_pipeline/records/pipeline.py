@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from carousel_pipeline.database import query
 from carousel_pipeline.errors import PermanentError, TransientError
+from carousel_pipeline.records.trace import Trace
 from carousel_pipeline.requests import Deck, Options
 from carousel_pipeline.requests.change import Change
 from carousel_pipeline.requests.options import Kind
@@ -86,10 +87,16 @@ class ArtifactRow(BaseModel):
 
 
 class RequestRecords:
-    """Calls of schema `carousel` in a session of role `led_pipeline`."""
+    """Calls of schema `carousel`.
 
-    def __init__(self, connection: Session) -> None:
+    Args:
+        connection: a session of role `led_pipeline`.
+        trace: what the run has to tell of its time.
+    """
+
+    def __init__(self, connection: Session, trace: Trace | None = None) -> None:
         self._connection = connection
+        self.trace = trace or Trace()
 
     def load(self, request_id: str) -> RequestRecord:
         """Return the request behind a partition key.
@@ -103,7 +110,8 @@ class RequestRecords:
             raise PermanentError(
                 f"partition key {request_id[:60]!r} is not a request id; the bot makes requests, partitions follow"
             ) from None
-        row = self._connection.execute(query("requests.load"), {"id": key}).fetchone()
+        self.trace.request_id = key
+        row = self._connection.execute(query("requests.load"), {"id": key, **self._told()}).fetchone()
         if row is None:
             raise PermanentError(f"no request {key}: it was never opened, or its rows were removed")
         try:
@@ -115,7 +123,11 @@ class RequestRecords:
     def outline_ready(self, request_id: UUID, deck: Deck, price: int) -> bool:
         """Store the outline and tell the bot; False when a rerun found it ready or the user discarded it."""
         return self._flag(
-            "requests.outline_ready", id=request_id, deck=Jsonb(deck.model_dump(mode="json")), price=price
+            "requests.outline_ready",
+            id=request_id,
+            deck=Jsonb(deck.model_dump(mode="json")),
+            price=price,
+            **self._told(),
         )
 
     def outline_failed(self, request_id: UUID, reason: str) -> bool:
@@ -160,6 +172,9 @@ class RequestRecords:
     def translated(self, request_id: UUID, deck: Deck) -> bool:
         """Store the deck of a change of language; False when a rerun found it stored."""
         return self._flag("requests.translated", id=request_id, deck=Jsonb(deck.model_dump(mode="json")))
+
+    def _told(self) -> dict[str, object]:
+        return {"run": self.trace.run_id, "spans": self.trace.told()}
 
     def _flag(self, name: str, **parameters: object) -> bool:
         row = self._connection.execute(query(name), parameters).fetchone()

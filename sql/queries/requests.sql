@@ -1,13 +1,14 @@
 -- Schema carousel as the run processes and the sensors use it (role led_pipeline).
 
+-- What the run has to tell of its time rides on this question; alone it is not worth waiting for the disk.
 -- name: load
-select r.id, r.user_id, r.chat_id, r.kind, r.change, r.source, r.options, r.phase, r.deck, r.price,
+select carousel.trace(r.id, %(run)s, %(spans)s), set_config('synchronous_commit', 'off', true), r.id, r.user_id, r.chat_id, r.kind, r.change, r.source, r.options, r.phase, r.deck, r.price,
        jsonb_build_object('handle', b.handle, 'logo_key', b.logo_key, 'accent', b.accent) as brand
   from carousel.request r left join carousel.brand b on b.user_id = r.user_id
  where r.id = %(id)s
 
 -- name: outline_ready
-select carousel.outline_ready(%(id)s, %(deck)s, %(price)s) as done
+select carousel.outline_ready(%(id)s, %(deck)s, %(price)s) as done, carousel.trace(%(id)s, %(run)s, %(spans)s)
 
 -- name: outline_failed
 select carousel.outline_failed(%(id)s, %(reason)s) as done
