@@ -49,7 +49,16 @@ def svg_of(story: Timeline) -> str:
 
 
 def _height(chapter: Chapter) -> float:
-    return (22 if chapter.pause_s is not None else 0) + 48 + sum(map(_tall, chapter.rows)) + 34
+    return (22 if chapter.pause_s is not None else 0) + 48 + _deep(chapter) + 34
+
+
+def _deep(chapter: Chapter) -> float:
+    return sum(_tall(row) + _gap(row, number) for number, row in enumerate(chapter.rows))
+
+
+def _gap(row: Row, number: int) -> int:
+    """Return the air above a row: none between a step and its parts."""
+    return 0 if row.depth or not number else 4
 
 
 def _tall(row: Row) -> int:
@@ -69,13 +78,14 @@ def _chapter(chapter: Chapter, y: float) -> Iterator[str]:
         yield _text(x + 14, y + 33, words, "m")
         x += 30 + len(words) * _LETTER
     top = y + 48
-    bottom = top + sum(map(_tall, chapter.rows))
+    bottom = top + _deep(chapter)
     end = max([chapter.took_s, *(bar.end_s for row in chapter.rows for bar in row.bars)]) or 1.0
     for tick in _ticks(end):
         at = _x(tick, end)
         yield f'<line class="g" x1="{at:.1f}" y1="{top - 4:.1f}" x2="{at:.1f}" y2="{bottom + 2:.1f}"/>'
         yield _text(at, bottom + 14, f"{tick:g} s", "m", "middle")
-    for row in chapter.rows:
+    for number, row in enumerate(chapter.rows):
+        top += _gap(row, number)
         yield from _row(row, top, end)
         top += _tall(row)
 

@@ -1,8 +1,8 @@
 """From facts to one story: chapters, each a wait of the person or an attempt to end it, with what was done in which time.
 
 What stays true: nothing is invented. A bar stands between two known moments, what never ended says so, and what is not known
-leaves a gap. Between
-chapters lies time in which nobody worked: the person thought, or the request rested until it was made again.
+leaves a gap. Between chapters lies time in which nobody worked: the person thought, or the request rested until it was made
+again.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -139,13 +139,14 @@ def timeline(facts: Iterable[Fact]) -> Timeline:
     chapters: list[Chapter] = []
     ended: datetime | None = None
     for draft in drafts:
+        if draft.outline and draft is not drafts[-1] and all(fact.name in _MOMENTS for fact in draft.facts):
+            continue  # a change comes with its outline: nobody waited for one
         again = any(before.title.startswith(_name(draft)) for before in chapters)
         pause = "the person decided" if chapters and not again else "until it was made again"
         pause_s = None if ended is None else max(0.0, (draft.began - ended).total_seconds())
-        chapter = _chapter(draft, f"{_name(draft)}{', again' if again else ''}", pause_s, pause if chapters else "")
-        if chapter.rows:
-            chapters.append(chapter)
-            ended = max(fact.ended or fact.began for fact in draft.facts)
+        title = f"{_name(draft)}{', again' if again else ''}"
+        chapters.append(_chapter(draft, title, pause_s, pause if chapters else ""))
+        ended = max((fact.ended or fact.began for fact in draft.facts), default=draft.began)
     return Timeline(tuple(chapters))
 
 
@@ -199,7 +200,7 @@ def _chapter(draft: _Draft, title: str, pause_s: float | None, pause: str) -> Ch
     after = dict(zip(range(len(steps)), steps[1:], strict=False))
     rows = [Row("text", 0, tuple(bar("text collected", "bot", fact) for fact in facts if fact.name == "received"))]
     rows.append(Row("Dagster", 0, tuple(_dagster(draft, steps, bar, seconds))))
-    for name in dict.fromkeys(fact.name for fact in steps):
+    for name in dict.fromkeys([*(fact.name for fact in steps), "delivery_receipt"]):
         own = [
             bar(name, "work", fact, until=after[place].began if place in after else horizon)
             for place, fact in enumerate(steps)

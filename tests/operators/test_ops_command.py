@@ -3,6 +3,7 @@
 import getpass
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -110,6 +111,23 @@ def test_a_request_is_told_whole(books: Books, ops: Ops) -> None:
     assert [(row["action"], row["actor"]) for row in story["operator_actions"]] == [("resolve", "ann")]
     assert story["runs"] is None
     assert "run-1" in ops("show", request).output
+
+
+def test_where_the_time_went_is_told_in_words_in_values_and_as_a_picture(
+    books: Books, ops: Ops, tmp_path: Path
+) -> None:
+    request = books.in_doubt()
+    picture = tmp_path / "timeline.svg"
+    said = ops("show", request, "--picture", picture).output
+    assert picture.read_text(encoding="utf-8").startswith("<svg ")
+    assert "Carousel: " in said
+    assert "in doubt, the person is asked" in said
+    assert "secret plans" not in picture.read_text(encoding="utf-8")
+    [carousel] = answer(ops("show", request, "--json"))["timeline"]
+    assert (carousel["chapter"], carousel["run_id"]) == ("Carousel", "run-1")
+    assert [each["what"] for each in carousel["happened"] if not each["took_s"]] == [
+        "confirmed", "claimed", "all slides stored", "in doubt, the person is asked",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("as_json", [[], ["--json"]])

@@ -144,9 +144,18 @@ def test_what_we_make_ourselves_is_no_provider_of_others(offline: str) -> None:
     assert carousel.first_call_s == 1.25
 
 
-@pytest.mark.parametrize("facts", [[], [fact("opened", 0)], [fact("run", 0, run_id="a")]], ids=str)
-def test_where_nothing_took_time_there_is_nothing_to_tell(facts: list[Fact]) -> None:
-    assert timeline(facts).chapters == ()
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ([], []),
+        ([fact("opened", 0)], [("Outline", "request opened")]),
+        ([fact("run", 0, run_id="a")], [("Carousel", "run started")]),
+        (ORDERED, [("Carousel", "confirmed")]),
+    ],
+    ids=str,
+)
+def test_what_has_only_begun_is_told_as_far_as_it_is_known(facts: list[Fact], told: list[tuple[str, str]]) -> None:
+    assert [(chapter.title, mark.label) for chapter in chapters(facts) for mark in chapter.marks] == told
 
 
 @pytest.mark.parametrize("left_out", range(len([*OUTLINE, *ORDERED, *MADE, *SENT])))
