@@ -51,7 +51,7 @@ def materialized(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any
 
 
 def test_a_delivered_request_is_told_whole(pipeline: Pipeline, story: Story) -> None:
-    request_id, _ = pipeline.confirmed(slides=3)
+    request_id, _ = pipeline.confirmed(slides=3, pictures="each")
     result = pipeline.run("carousel", request_id)
     assert result.success
     outline, carousel = story(request_id)
