@@ -22,8 +22,23 @@ _BAND = 32
 _GRAIN = 512
 
 
-def decode(picture: bytes, size: tuple[int, int]) -> Image.Image:
+def load(picture: bytes, size: tuple[int, int], place: PicturePlace) -> Surface:
+    """Return the picture, fitted to `size` and treated as the style wants it.
+
+    Raises:
+        PermanentError: not a picture, or one of more than 50 megapixels.
+    """
+    surface = Surface(*size)
+    image = treat(decode(picture, size, surface), place)
+    if image.im is not surface.image.im:
+        surface.image.paste(image, (0, 0))
+    return surface
+
+
+def decode(picture: bytes, size: tuple[int, int], room: Surface | None = None) -> Image.Image:
     """Return the picture in sRGB, scaled and cropped around its middle to `size`.
+
+    A picture of that very size is decoded straight into the `room`'s memory; it then is the room's image.
 
     Raises:
         PermanentError: not a picture, or one of more than 50 megapixels.
@@ -35,6 +50,9 @@ def decode(picture: bytes, size: tuple[int, int]) -> Image.Image:
                     f"the picture has {opened.width}x{opened.height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels"
                 )
             opened.draft("RGB", size)
+            opened.decodermaxblock = len(picture)
+            if room is not None and (opened.mode, opened.size) == (room.image.mode, room.image.size):
+                opened.im = room.image.im
             ImageOps.exif_transpose(opened, in_place=True)
             opened.load()
             image = opened if opened.mode == "RGB" else _opaque(opened)
@@ -57,11 +75,17 @@ def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
         return image
     scale = max(size[0] / image.width, size[1] / image.height)
     width, height = size[0] / scale, size[1] / scale
-    left, top = (image.width - width) / 2, (image.height - height) / 2
+    # Not below 0, where rounding may put it: Pillow refuses such a box.
+    left, top = max(0.0, (image.width - width) / 2), max(0.0, (image.height - height) / 2)
     if abs(scale - 1) < 0.002:  # a crop without resampling stays sharp and costs nothing
         corner = round(left), round(top)
         return image.crop((*corner, corner[0] + size[0], corner[1] + size[1]))
-    return image.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height), reducing_gap=2.0)
+    return image.resize(
+        size,
+        Image.Resampling.BICUBIC,
+        box=(left, top, min(left + width, image.width), min(top + height, image.height)),
+        reducing_gap=2.0,
+    )
 
 
 def treat(image: Image.Image, place: PicturePlace) -> Image.Image:

@@ -24,6 +24,7 @@ from carousel_pipeline.rendering.draw import draw_slide, render_slide
 from carousel_pipeline.rendering.encode import to_jpeg, to_png
 from carousel_pipeline.rendering.layout import layout_deck
 from carousel_pipeline.rendering.style import load_style
+from carousel_pipeline.rendering.surface import Surface
 from carousel_pipeline.rendering.yardsticks import Yardstick, chromium, skia
 from carousel_pipeline.requests import Deck, Slide
 
@@ -55,7 +56,7 @@ def bench_render() -> dict[str, Any]:
     slide = layout_deck(deck, style, "4:5").slides[0]
     body = layout_deck(deck, style, "4:5").slides[1]
     jpeg_ms = _measure(lambda: render_slide(slide, photo))
-    floor_ms = _measure(lambda: to_jpeg(decode(photo, size)))
+    floor_ms = _measure(lambda: to_jpeg(decode(photo, size, Surface(*size))))
     yardsticks = {name: _yardstick(start, photo) for name, start in (("skia", skia), ("chromium", chromium))}
     return {
         "machine": f"{platform.machine()} {platform.python_implementation()} {platform.python_version()}",

@@ -33,12 +33,22 @@ def _weighted_light() -> tuple[Light, Light, Light]:
     return table * np.float32(0.2126), table * np.float32(0.7152), table * np.float32(0.0722)
 
 
+@cache
+def _paired_light() -> Light:
+    """Return what red and green add together, for both as one little-endian number."""
+    red, green, _ = _weighted_light()
+    return (red[None, :] + green[:, None]).reshape(-1)
+
+
 def luminance(pixels: Pixels) -> Light:
-    """Return the relative luminance of uint8 pixels (…, 3)."""
+    """Return the relative luminance of uint8 pixels (…, 3 or 4)."""
     red, green, blue = _weighted_light()
     # "clip" never clips a byte; it spares numpy the check that would double the time.
-    light = np.take(red, pixels[..., 0], mode="clip")
-    light += np.take(green, pixels[..., 1], mode="clip")
+    if pixels.shape[-1] == 4 and pixels.flags.c_contiguous:  # as surfaces keep them: a third of the look-ups saved
+        light = np.take(_paired_light(), pixels.view("<u2")[..., 0], mode="clip")
+    else:
+        light = np.take(red, pixels[..., 0], mode="clip")
+        light += np.take(green, pixels[..., 1], mode="clip")
     light += np.take(blue, pixels[..., 2], mode="clip")
     return light
 

@@ -163,7 +163,7 @@ def _with_picture(layout: SlideLayout, picture: bytes | None) -> Surface:
     if picture is None:
         shown = background.graded(size, rgb(place.dark), rgb(place.light))
     else:
-        shown = Surface.of(background.treat(background.decode(picture, size), place))
+        shown = background.load(picture, size, place)
     surface = shown
     if size != (layout.width, layout.height) or place.mask != "none" or picture is None:
         surface = _ground(layout)

@@ -120,7 +120,7 @@ class Voice:
         return _pick(self.faces, grapheme)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def _pick(faces: tuple[str, ...], grapheme: str) -> str | None:
     if _EMOJI_LIKE.search(grapheme) and face(EMOJI).draws(grapheme):
         return EMOJI
@@ -158,7 +158,7 @@ def _fallback(stem: str, weight: int) -> str:
     return f"{stem}@{weight}" if weight >= _BOLD_FROM else stem
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def drawable(grapheme: str) -> bool:
     """Return whether any shipped face draws `grapheme`, whatever the style."""
     return _pick(tuple(_fallback(stem, _REGULAR) for stem in _FALLBACKS), grapheme) is not None
@@ -195,7 +195,8 @@ class Shaped:
 _buffers = threading.local()
 
 
-@lru_cache(maxsize=32768)
+# A few decks' worth: every remembered run is walked by each full garbage collection, which then stops a slide for it.
+@lru_cache(maxsize=8192)
 def shape(text: str, speaker: Voice, direction: Literal["ltr", "rtl"], language: str) -> Shaped:
     """Shape `text`, which reads in one direction, with fallback per grapheme."""
     if speaker.upper:
