@@ -128,7 +128,7 @@ comment on column daily.discarded is 'the user threw the outline away, or change
 comment on column daily.open is 'not ended: being written, waiting for the user, being made, or in doubt';
 comment on column daily.in_doubt is 'of open, the user is asked whether the album arrived';
 comment on column daily.slides is 'slides of the delivered albums';
-comment on column daily.stand_ins is 'pictures that the provider refused and the painter''s own background replaced; not charged';
+comment on column daily.stand_ins is 'slides whose picture the provider refused, with the painter''s own background instead; not charged';
 comment on column daily.sends is 'times an album was sent or tried, repeats included';
 comment on column daily.sends_rejected is 'of these, Telegram certainly refused';
 comment on column daily.held is 'credits of users reserved for these requests';

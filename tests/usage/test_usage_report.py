@@ -148,6 +148,22 @@ def test_a_credit_is_assumed_to_be_worth_what_the_cheapest_one_brings(analyst: p
     assert prices == [pytest.approx(cheapest)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "usd_per_credit", "lost"),
+    [("picture", 0.0353, False), ("picture", 0.0706, False), ("picture", 0.08, True), ("carousel", 0.0353, True)],
+)
+def test_a_picture_that_is_bought_alone_may_need_a_second_try_and_no_third(
+    past: psycopg.Connection[Row], kind: str, usd_per_credit: float, *, lost: bool
+) -> None:
+    past.execute(
+        "update usage.daily set cost_usd = charged * %(usd)s, cost_charged_usd = charged * %(usd)s, cost_house_usd = 0,"
+        " cost_refunded_usd = 0, cost_free_usd = 0 where kind = %(kind)s",
+        {"usd": usd_per_credit, "kind": kind},
+    )
+    rows = past.execute("select 1 from usage.unexplained_loss where kind = %(kind)s", {"kind": kind}).fetchall()
+    assert bool(rows) is lost
+
+
 def test_retention_never_counts_a_person_twice(summary: Summary) -> None:
     for before, row in pairwise(summary.retention):
         assert row["people"] <= row["cohort_people"]
