@@ -23,7 +23,6 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,12 +65,10 @@ async def soak(up: Up, scratch: Path, arguments: argparse.Namespace) -> dict[str
     quiet_end = time.monotonic()
     crowd.leave()
     await asyncio.wait([people], timeout=_LEAVE_S)
-    people.cancel()
-    await asyncio.gather(people, return_exceptions=True)
+    await ended(people)
     settle_s, still_open = await settled(lambda: up.state["database_url"], _SETTLE_S)
     for task in watching:
-        task.cancel()
-    await asyncio.gather(*watching, return_exceptions=True)
+        await ended(task)
     witness.read()
     meters.looks.append(meters.look())
     unread = get(where(), "/sim/updates")["pending"]
@@ -97,10 +94,18 @@ async def soak(up: Up, scratch: Path, arguments: argparse.Namespace) -> dict[str
         "audits_of_the_ledger": meters.audits,
         "settled_after_s": settle_s,
         "wrong": wrong,
+        "stories_of_the_wrong": verdict.stories,
         "growth": growth(quiet, judged=quiet_end - warm >= _JUDGED_S),
         "extent": extent(meters.looks),
         "kill_log": killer.log(),
     }
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """End a task that may go on; one that has failed must not look like one that saw nothing."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def set_rules(url: str) -> None:
@@ -121,9 +126,10 @@ def main() -> int:
     parser.add_argument("--storm", type=float, default=0.6, help="share of the time in which everything is killed")
     parser.add_argument("--seed", type=int, default=None, help="of people and kills")
     parser.add_argument("--json", nargs="?", type=Path, help="the report is JSON anyway; also write it into this file")
-    parser.add_argument("--keep", type=Path, help="copy the logs of a soak that found something into this folder")
+    parser.add_argument("--keep", type=Path, help="folder for the logs of a soak that found something")
     arguments = parser.parse_args()
     arguments.seed = secrets.randbits(32) if arguments.seed is None else arguments.seed
+    keep = arguments.keep or Path(tempfile.gettempdir()) / f"carousel-soak-of-{arguments.seed}"
     command = (
         f"python -m tests.soak --minutes {arguments.minutes:g} --people {arguments.people} --pause {arguments.pause:g} "
         f"--storm {arguments.storm:g} --seed {arguments.seed}"
@@ -149,10 +155,11 @@ def main() -> int:
             for line in (folder / "printed").read_text().splitlines()
             if "is back" in line or "starts again" in line
         )
-        if failed and arguments.keep is not None:
-            shutil.copytree(folder / "home" / "logs", arguments.keep / "logs", dirs_exist_ok=True)
-            shutil.copy(folder / "printed", arguments.keep / "printed")
-            shutil.copy(folder / "home" / "postgres" / "log", arguments.keep / "postgres.log")
+        if failed:
+            shutil.copytree(folder / "home" / "logs", keep / "logs", dirs_exist_ok=True)
+            shutil.copy(folder / "printed", keep / "printed")
+            shutil.copy(folder / "home" / "postgres" / "log", keep / "postgres.log")
+            report["logs"] = str(keep)
     text = json.dumps(report, indent=1, ensure_ascii=False)
     print(text)  # noqa: T201 - the result
     if arguments.json is not None:
@@ -162,9 +169,9 @@ def main() -> int:
 
 def play(up: Up, scratch: Path, arguments: argparse.Namespace, report: dict[str, Any]) -> bool:
     """Fill `report`; return whether anything is wrong."""
-    interrupted = interruptible()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        report |= interrupted(soak(up, scratch, arguments))
+        report |= asyncio.run(soak(up, scratch, arguments))
         assert up.stop(signal.SIGINT) == 0, "carousel up did not end well"
         report["left_behind"] = sorted(str(path.relative_to(scratch)) for path in scratch.rglob("*"))
     except (AssertionError, ExceptionGroup, CarouselError, psycopg.Error, OSError) as error:
@@ -177,12 +184,6 @@ def play(up: Up, scratch: Path, arguments: argparse.Namespace, report: dict[str,
         with contextlib.suppress(subprocess.TimeoutExpired):
             up.process.wait(60)
     return bool(report["wrong"] or report["growth"]["leaks"])
-
-
-def interruptible() -> Callable[[Any], Any]:
-    """Return `asyncio.run`, ended by SIGTERM as by Ctrl-C."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    return asyncio.run
 
 
 if __name__ == "__main__":

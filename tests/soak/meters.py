@@ -8,6 +8,7 @@ warms up is flat in the second half. Only what lived through the whole quiet tim
 
 import asyncio
 import contextlib
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -120,18 +121,17 @@ class Meters:
         """Count files; what people sent and what was made for them grows with them and is counted apart."""
         counts = {"home": 0, "scratch": 0, "artifacts": 0, "artifacts_unfinished": 0, "telegram": 0, "postgres": 0}
         logs = 0
-        for path in self._up.home.rglob("*"):
-            top = path.relative_to(self._up.home).parts[0]
-            if top == "artifacts":
-                counts["artifacts_unfinished" if path.name.startswith(".new-") else "artifacts"] += 1
-            elif top in {"telegram", "postgres"}:
-                counts[top] += 1
-            else:
-                counts["home"] += 1
-            if top == "logs":
-                with contextlib.suppress(OSError):
-                    logs += path.stat().st_size
-        counts["scratch"] = sum(1 for _ in self._scratch.rglob("*"))
+        for folder, folders, files in os.walk(self._up.home):  # it forgives what vanishes meanwhile
+            top = (*Path(folder).relative_to(self._up.home).parts, "")[0]
+            for name in (*folders, *files):
+                if top == "artifacts":
+                    counts["artifacts_unfinished" if name.startswith(".new-") else "artifacts"] += 1
+                else:
+                    counts[top if top in {"telegram", "postgres"} else "home"] += 1
+                if top == "logs":
+                    with contextlib.suppress(OSError):
+                        logs += Path(folder, name).stat().st_size
+        counts["scratch"] = sum(len(folders) + len(files) for _, folders, files in os.walk(self._scratch))
         return counts, logs
 
 

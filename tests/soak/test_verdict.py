@@ -71,6 +71,8 @@ def test_albums_are_counted_by_what_telegram_took(database_url: str, owner: psyc
     example = Album(ended.tg, time.time() - 60, (40, 41, 42))
     assert sorts(database_url, ended, example, ended.album) == set()
     assert sorts(database_url, ended, ended.album, again) == {"albums"}
+    told = judge(database_url, [ended.story], [ended.album, again], []).stories[str(ended.id)]
+    assert [len(rows) for rows in told.values()] == [4, 1, 2]
     assert sorts(database_url, ended) == {"albums"}
 
 

@@ -18,10 +18,13 @@ from uuid import UUID
 
 import psycopg
 
-from carousel_pipeline.database import Row, connect
+from carousel_pipeline.database import Row, connect, query
 
 from ..faults.checker import books_of, money, sending, violations  # noqa: TID252 - tests are no package
 from .people import Story
+
+_ID: Final = 36
+_TOLD: Final = 10
 
 _OPEN: Final = b"""
 select (select count(*) from carousel.request where phase = 'drafting') as drafting,
@@ -107,11 +110,13 @@ class Verdict:
         ends: requests by their end.
         kinds: confirmed requests by kind.
         wrong: what must not be, by sort.
+        stories: what the ledger tells about the first wrong requests.
     """
 
     ends: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     wrong: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    stories: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
 
 def get(address: str, path: str) -> Any:
@@ -154,6 +159,9 @@ def judge(url: str, stories: Sequence[Story], albums: Sequence[Album], unread: S
         for request in requests:
             _request(owner, request, arrived[request["id"]], quoted, verdict)
         _wallets(owner, verdict)
+        about = {line[:_ID] for found in verdict.wrong.values() for line in found}
+        mine = [row["id"] for row in requests if str(row["id"]) in about]
+        verdict.stories = {str(request): _story(owner, request) for request in mine[:_TOLD]}
         verdict.wrong["dead letters"] += [row["what"] for row in owner.execute(_DEAD)]
         verdict.wrong["violations"] += [f"{row['rule']}: {row['detail']} ({row['id']})" for row in violations(owner)]
     texts = "\n".join(str(request["source"]) for request in requests)
@@ -161,6 +169,17 @@ def judge(url: str, stories: Sequence[Story], albums: Sequence[Album], unread: S
     verdict.wrong["updates unread"] += [str(update) for update in unread]
     verdict.wrong = {sort: found for sort, found in verdict.wrong.items() if found}
     return verdict
+
+
+def _story(owner: psycopg.Connection[Row], request: UUID) -> dict[str, list[str]]:
+    parts = ("show_events", "show_deliveries", "show_transfers")
+    return {
+        part: [
+            str({key: str(value) for key, value in row.items()})
+            for row in owner.execute(query(f"ledger.{part}"), {"id": request})
+        ]
+        for part in parts
+    }
 
 
 def _request(
