@@ -112,7 +112,9 @@ class Pipeline:
 
     def outline(self, request: str, slides: int = 4, language: str = "en") -> None:
         deck = deck_of(slides, language)
-        self.named("requests.outline_ready", id=request, deck=Jsonb(deck.model_dump(mode="json")), price=price_of(deck))
+        told = {"run": "run", "spans": Jsonb([])}
+        ready = {"deck": Jsonb(deck.model_dump(mode="json")), "price": price_of(deck)}
+        self.named("requests.outline_ready", id=request, **ready, **told)
 
     def progress(self, request: str, step: str, done: int, total: int) -> None:
         self.named("requests.report_progress", id=request, step=step, done=done, total=total)
