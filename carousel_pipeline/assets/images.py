@@ -19,6 +19,7 @@ from carousel_pipeline.copywriting import Usage
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.imagery import Painter, Picture, PictureBrief
 from carousel_pipeline.imagery.painting import paint_deck, picture_briefs
+from carousel_pipeline.memory import give_back
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.providers import CallLog
 from carousel_pipeline.records import ArtifactRow, RequestRecord, RequestRecords
@@ -171,6 +172,8 @@ def _paint(
         records.keep_artifacts(request.id, [stored(brief, picture) for brief, picture in arrived])
         painted.extend(picture for _, picture in arrived)
         records.report_progress(request.id, "pictures", len(kept) + len(painted), len(briefs))
+        if not painter.demo:  # the others are waited for
+            give_back()
 
     records.report_progress(request.id, "pictures", len(kept), len(briefs))
     # One slide painted anew gets a picture of its own, whatever its neighbours were cut from.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import os
 import ssl
 import time
@@ -38,7 +39,7 @@ from carousel_pipeline.providers.usage import price_of_model, used
 
 if TYPE_CHECKING:
     from google.genai.client import AsyncClient
-    from google.genai.types import GenerateContentResponse, HttpOptions
+    from google.genai.types import GenerateContentConfig, GenerateContentResponse, HttpOptions
 
 _TIMEOUT_MS = 90_000
 _EXAMINED_MS = 15_000
@@ -134,10 +135,7 @@ class GeminiPainter:
         contents: list[Any] = [prompt]
         if reference is not None:
             contents.insert(0, types.Part.from_bytes(data=reference.data, mime_type="image/jpeg"))
-        config = types.GenerateContentConfig(
-            response_modalities=["IMAGE"],
-            image_config=types.ImageConfig(aspect_ratio=_ratio(brief.width, brief.height), image_size="1K"),
-        )
+        config = _config(_ratio(brief.width, brief.height))
         async with self._client(_TIMEOUT_MS) as client:
             return await client.models.generate_content(model=self.name, contents=contents, config=config)
 
@@ -197,10 +195,27 @@ class GeminiPainter:
 
 
 def warm() -> None:
-    """Import what a picture needs and let the SDK build its first client, which takes it a second; nothing is connected."""
+    """Do what a first picture needs once: the SDK imports for a second, and builds its client's and answers' models late.
+
+    Nothing is connected. A run that does it itself also holds it alone: thirty megabytes while it waits.
+    """
     from google import genai  # noqa: PLC0415 - as in _ask
+    from google.genai import types  # noqa: PLC0415 - as in _ask
 
     genai.Client(api_key="nothing is asked", http_options=_http_options(None, None, _TIMEOUT_MS)).close()
+    importlib.import_module("anyio._backends._asyncio")  # what the client imports with its first answer
+    _config("1:1")
+    part = {"inlineData": {"mimeType": "image/jpeg", "data": ""}}
+    content = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
+    types.GenerateContentResponse.model_validate({"candidates": [content], "usageMetadata": {"promptTokenCount": 1}})
+
+
+def _config(ratio: str) -> GenerateContentConfig:
+    from google.genai import types  # noqa: PLC0415 - as in _ask
+
+    return types.GenerateContentConfig(
+        response_modalities=["IMAGE"], image_config=types.ImageConfig(aspect_ratio=ratio, image_size="1K")
+    )
 
 
 def _http_options(base_url: str | None, api_version: str | None, timeout_ms: int) -> HttpOptions:
