@@ -57,6 +57,8 @@ class World:
             "select * from carousel.open_request(%s, %s, %s, 'Мой секретный текст', %s, %s)",
             *(self.tg, self.tg, key, Jsonb(Options().model_dump(mode="json")), parent),
         )[0]["request_id"]
+        span = {"number": 1, "name": "copy", "slide": None, "began": 2, "ended": 1, "failed": False}
+        self.sql("select carousel.trace(%s, 'run', %s)", request_id, Jsonb([span]))
         self.sql("select carousel.outline_ready(%s, %s, 3)", request_id, Jsonb(DECK.model_dump(mode="json")))
         self.store.put(f"requests/{request_id}/copy.json", b"{}", content_type="application/json")
         self.key(request_id)
@@ -150,6 +152,7 @@ class World:
         assert str(request_id) in self.keys()
         assert self.runs_of(request_id)
         assert self.value("select source from carousel.request where id = %s", request_id) == "Мой секретный текст"
+        assert self.sql("select 1 from carousel.span where request_id = %s", request_id)
         if self.sql("select 1 from ledger.request where id = %s", request_id):
             assert len(self.objects(request_id)) == len(JSON)
             assert self.value("select count(*) from carousel.artifact where request_id = %s", request_id) == 6
@@ -160,6 +163,7 @@ class World:
         assert self.runs_of(request_id) == 0
         assert self.objects(request_id) == []
         assert self.sql("select 1 from carousel.artifact where request_id = %s", request_id) == []
+        assert self.sql("select 1 from carousel.span where request_id = %s", request_id) == []
         row = self.sql("select source, deck from carousel.request where id = %s", request_id)[0]
         assert row["source"] == "…"
         assert {slide.heading for slide in Deck.model_validate(row["deck"]).slides} == {"…"}
