@@ -15,6 +15,7 @@ import pytest
 from carousel_pipeline.database import connect
 from carousel_pipeline.errors import TransientError
 from carousel_pipeline.run_workers.bench_stack import DagsterStack
+from carousel_pipeline.run_workers.coordinator import _LOOKED_AT
 
 pytestmark = pytest.mark.xdist_group("dagster_stack")
 PLACES = 5
@@ -156,6 +157,20 @@ def test_one_users_rush_does_not_keep_another_waiting(dagster_stack: DagsterStac
     dagster_stack.wait(modest, "STARTED")
     assert "PIPELINE_ENQUEUED" not in events(dagster_stack, modest)
     assert [dagster_stack.run(run_id)["status"] for run_id in rush[3:]] == ["QUEUED", "QUEUED"]
+
+
+def test_a_queue_full_of_one_users_runs_is_passed(dagster_stack: DagsterStack, submit: Submit) -> None:
+    """More than the coordinator looks at: then the queue itself has to let another user through."""
+    greedy = str(uuid.uuid4())
+    with ThreadPoolExecutor(8) as threads:
+        rush = [run.result() for run in [threads.submit(submit, "wait", greedy) for _ in range(_LOOKED_AT + 10)]]
+    modest = submit("wait")
+    dagster_stack.wait(modest, "STARTED")
+    now = [dagster_stack.run(run_id)["status"] for run_id in rush]
+    assert (now.count("STARTED"), now.count("QUEUED")) == (3, len(rush) - 3)
+    for run_id, status in zip(rush, now, strict=True):
+        if status == "QUEUED":
+            dagster_stack.terminate(run_id)
 
 
 def test_a_run_survives_a_restart_of_postgres(
