@@ -1,6 +1,7 @@
 """Runs on a real Dagster: how they start, wait, fail and end. One stack for all; the order of the tests does not matter."""
 
 import ast
+import contextlib
 import signal
 import time
 import uuid
@@ -213,6 +214,19 @@ def test_a_code_server_that_ends_leaves_nothing_behind(dagster_stack: DagsterSta
     family = end_code_server(dagster_stack, signal.SIGKILL)
     assert dagster_stack.wait(watched)["status"] == "FAILURE"
     until(lambda: not any(map(lives, family)))
+
+
+def test_a_run_that_died_with_its_code_server_gives_its_place_back(dagster_stack: DagsterStack, submit: Submit) -> None:
+    run_id = submit("wait")
+    process = process_of(dagster_stack, run_id)
+    until(lambda: dagster_stack.run(run_id)["status"] == "STARTED")
+    process.suspend()  # as in a power cut, it has no time to say that it ends
+    for relative in end_code_server(dagster_stack, signal.SIGKILL):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            relative.kill()
+    dagster_stack.processes["code"].wait(20)
+    dagster_stack.start_code_server()
+    assert dagster_stack.wait(run_id, limit_s=150)["status"] == "FAILURE"
 
 
 def end_code_server(stack: DagsterStack, number: signal.Signals) -> list[psutil.Process]:
