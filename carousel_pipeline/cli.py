@@ -228,12 +228,16 @@ def bench_load(seconds: int, waiting: int, *, as_json: bool) -> None:
 
 @bench.command("usage")
 @click.option("--requests", type=click.IntRange(1000, 10_000_000), default=1_000_000, show_default=True)
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Keeps the past for the next time.")
+@click.option("--prepare", is_flag=True, help="Makes the past in --folder and measures nothing.")
 @_JSON
-def bench_usage(requests: int, *, as_json: bool) -> None:
+def bench_usage(requests: int, folder: Path | None, *, prepare: bool, as_json: bool) -> None:
     """Rolls a made-up past up, beside the same roll-up in plain SQL; a million requests take six minutes and 6 GB of disk."""
     from carousel_pipeline.usage.bench import bench_usage as measure
 
-    _report(measure(requests=requests), as_json=as_json)
+    if prepare and folder is None:
+        raise click.UsageError("--prepare needs a --folder to keep the past in")
+    _report(measure(requests, folder, prepare=prepare), as_json=as_json)
 
 
 def _report(figures: dict[str, Any], *, as_json: bool) -> None:

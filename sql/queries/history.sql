@@ -3,6 +3,9 @@
 -- name: is_empty
 select not exists (select from ledger.app_user) as empty
 
+-- name: size
+select count(*) as requests from carousel.request
+
 -- name: patience
 set statement_timeout = 0; set idle_in_transaction_session_timeout = 0
 

@@ -1,6 +1,13 @@
 -- The roll-up of all history once more, in plain SQL: the yardstick of `carousel bench usage`, and in tests the second opinion on
 -- carousel_pipeline/usage/rollup.py. Runs as a superuser, into schema plain.
 
+-- name: start_over
+-- As if nothing had ever been rolled up.
+truncate usage.day, usage.stale_day, usage.daily, usage.daily_failure, usage.daily_seconds, usage.daily_call, usage.daily_money,
+  usage.daily_person, usage.check_result;
+update usage.watermark set seen_until = '-infinity';
+drop schema if exists plain cascade
+
 -- name: prepare
 create schema plain;
 create table plain.daily (like usage.daily including all);
