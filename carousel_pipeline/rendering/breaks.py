@@ -27,6 +27,12 @@ _CLASSES = regex.compile(
     r"|(?P<other>.)",
     regex.DOTALL,
 )
+# They belong to what stands before them, though the model sometimes starts a phrase with one.
+_PARTICLES = frozenset("的了吗呢吧啊们")
+# A number and what it counts, as one says them: "two minutes" never parts.
+_COUNTED = regex.compile(
+    r"(?:[0-9]+|[一二两三四五六七八九十百千万亿几半]+)(?:分钟|小时|个月|[分秒年月日天周个次种条点步项位句倍元块岁页]|時間|分間|[つ回人])"
+)
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
 _GRAPHEME = regex.compile(r"\X")
 _LONG_WORD = 13
@@ -58,6 +64,9 @@ def _inside(word: str, *, phrases: bool) -> tuple[int, ...]:
     if phrases and "han" in kinds:
         kept = _phrase_starts(word)
         found = [offset for offset in found if offset in kept]
+    if "han" in kinds:
+        kept_whole = [match.span() for match in _COUNTED.finditer(word)]
+        found = [offset for offset in found if not any(start < offset < end for start, end in kept_whole)]
     return tuple(sorted({*found, *thai}))
 
 
@@ -104,7 +113,8 @@ def _phrase_starts(word: str) -> frozenset[int]:
     at = 0
     starts: set[int] = set()
     for phrase in _phrase_parser(japanese=bool(_KANA.search(word))).parse(word):
-        starts.add(at)
+        if phrase[0] not in _PARTICLES:
+            starts.add(at)
         at += len(phrase)
     return frozenset(starts)
 

@@ -12,11 +12,12 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import uharfbuzz as hb  # type: ignore[import-untyped]  # the library ships no types
 from PIL import Image
 
 from carousel_pipeline.rendering import background, shapes
-from carousel_pipeline.rendering.colour import AA, BLACK, Pixels, Rgb, luminance, readable, rgb
+from carousel_pipeline.rendering.colour import AA, BLACK, Pixels, Rgb, luminance, luminance_of, readable, rgb
 from carousel_pipeline.rendering.encode import to_jpeg
 from carousel_pipeline.rendering.fonts import face
 from carousel_pipeline.rendering.logo import paint_logo
@@ -30,7 +31,7 @@ from carousel_pipeline.rendering.scene import (
     TextBox,
     union,
 )
-from carousel_pipeline.rendering.scrim import blend, lay, profile, solve, worst_ratio
+from carousel_pipeline.rendering.scrim import Solution, blend, lay, profile, solve, worst_ratio
 from carousel_pipeline.rendering.surface import Surface, enlarged
 
 _GLASS_BLUR = 26.0
@@ -142,9 +143,11 @@ def _checked(surface: Surface, layout: SlideLayout, inks: dict[int, Rgb]) -> tup
             # Decoration of both kinds, dark and light, under one text: no ink suits both.
             found = solve(ground, inks[index], rgb(layout.ground))
             strength = profile(layout.height, text.box[1], text.box[3], _RESCUE_FADE) * np.float32(found.opacity)
-            lay(surface.rgbx, found.veil, strength, 0)
+            lay(surface.rgbx, found.veil, strength)
             inks[index], reached = found.ink, found.contrast
-        accents[index] = rgb(text.accent) if worst_ratio(light, rgb(text.accent)) >= AA else inks[index]
+        accented = [surface.thinned(run.bounds, _SAMPLE) for run in text.runs if run.ink == "accent"]
+        kept = accented and worst_ratio(luminance(np.concatenate(accented)), rgb(text.accent)) >= AA
+        accents[index] = rgb(text.accent) if kept else inks[index]
         worst = min(worst, reached)
     return worst, accents
 
@@ -180,21 +183,44 @@ def _ground(layout: SlideLayout) -> Surface:
 
 
 def _veil(surface: Surface, scrim: ScrimPlace, layout: SlideLayout, inks: dict[int, Rgb]) -> None:
-    under_text = np.concatenate([surface.thinned(layout.texts[index].ink, _SAMPLE) for index in scrim.texts])
-    ink = inks[scrim.texts[0]]
-    found = solve(under_text, ink, rgb(scrim.fill), scrim.opacity)
+    served = [layout.texts[index] for index in scrim.texts]
+    found = solve(
+        np.concatenate([surface.thinned(text.ink, _SAMPLE) for text in served]),
+        inks[scrim.texts[0]],
+        rgb(scrim.fill),
+        scrim.opacity,
+    )
+    found = _with_accent(surface, served, found)
     for index in scrim.texts:
         inks[index] = found.ink
-    axis = 0 if scrim.axis == "y" else 1
-    start, end = (scrim.box[1], scrim.box[3]) if axis == 0 else (scrim.box[0], scrim.box[2])
-    length = surface.rgbx.shape[axis]
-    # Near an edge the veil runs out of the slide; ending short of it would show as a stripe.
-    start, end = (-_FAR if start < length * _NEAR else start), (end + _FAR if end > length * (1 - _NEAR) else end)
-    strength = profile(length, start, end, scrim.fade) * np.float32(found.opacity)
-    # Beside a picture that ends, a veil over the whole width would soil the ground.
+    height, width, _ = surface.rgbx.shape
     left, top, right, bottom = (max(0, round(value)) for value in layout.picture.box)
-    part = strength[top:bottom] if axis == 0 else strength[left:right]
-    lay(surface.rgbx[top:bottom, left:right], found.veil, part, axis)
+    rows = _reach(height, scrim.box[1], scrim.box[3], scrim.fade) * np.float32(found.opacity)
+    # On a wide slide the veil ends beside the text, too: across the whole height it would be a grey wall.
+    across = _reach(width, scrim.box[0], scrim.box[2], scrim.fade)[left:right] if scrim.axis == "x" else None
+    # Beside a picture that ends, a veil over the whole width would soil the ground.
+    lay(surface.rgbx[top:bottom, left:right], found.veil, rows[top:bottom], across)
+
+
+def _reach(length: int, start: float, end: float, fade: float) -> npt.NDArray[np.float32]:
+    """Return the profile of a veil that near an edge runs out of the slide; ending short of it would show as a stripe."""
+    start, end = (-_FAR if start < length * _NEAR else start), (end + _FAR if end > length * (1 - _NEAR) else end)
+    return profile(length, start, end, fade)
+
+
+def _with_accent(surface: Surface, texts: Sequence[TextBox], found: Solution) -> Solution:
+    """Return the solution, veiled more where that keeps the style's accent readable too."""
+    boxes = [(run.bounds, text.accent) for text in texts for run in text.runs if run.ink == "accent"]
+    if not boxes:
+        return found
+    accent = rgb(boxes[0][1])
+    deeper = solve(
+        np.concatenate([surface.thinned(box, _SAMPLE) for box, _ in boxes]), accent, found.veil, found.opacity
+    )
+    same_side = (luminance_of(accent) > luminance_of(found.veil)) == (
+        luminance_of(found.ink) > luminance_of(found.veil)
+    )
+    return replace(found, veil=deeper.veil, opacity=deeper.opacity) if deeper.ink == accent and same_side else found
 
 
 def _card(surface: Surface, scrim: ScrimPlace, inks: dict[int, Rgb]) -> None:

@@ -20,7 +20,7 @@ from carousel_pipeline.rendering.style import Font
 from carousel_pipeline.rendering.text import IGNORABLE, graphemes
 
 EMOJI = "NotoColorEmoji"
-EMOJI_SCALE = 0.88
+EMOJI_SCALE = 0.8
 _FALLBACKS = ("Inter", "NotoSansArabic", "NotoSansHebrew", "NotoSansDevanagari", "NotoSansThai", "NotoSansSC-Medium")
 _SERIF_FALLBACKS = (
     "NotoNaskhArabic", "NotoSerifHebrew", "NotoSerifDevanagari", "NotoSerifThai", "NotoSerifSC-Medium", *_FALLBACKS,

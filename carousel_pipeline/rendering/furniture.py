@@ -20,6 +20,7 @@ _LOGO = 2.0
 _LOGO_IN_CHIP = 1.4
 _LOGO_GAP = 0.45
 _WIDE_LOGO = 2.5
+_ROOM = 24
 _SWIPE = MappingProxyType(
     {
         "en": "swipe", "ru": "листай", "uk": "гортай", "de": "weiter", "fr": "suite", "es": "desliza", "it": "scorri",
@@ -87,21 +88,35 @@ def furnish(role: RoleStyle, style: Style, area: Box, position: int, total: int,
     A logo, told by its width / height, stands before the handle or in its place. `area` is where words may stand.
     """
     row = _Row(style, role, area, role.picture.place == "full", [], [], set())
-    top = bottom = 0.0
+    shown: list[tuple[Furniture, str, float | None]] = []
     for item in role.furniture:
         words = _words(item, position, total, language, handle)
         mark = logo if item.kind == "handle" else None
-        if mark:
-            tall = _place_text(row, item, words or "", language, mark)
-        elif words is None:
-            continue
+        if mark or words is not None:
+            shown.append((item, words or "", mark))
+    heights = {
+        edge: max((_height(item, words, mark) for item, words, mark in shown if item.at.startswith(edge)), default=0.0)
+        for edge in ("top", "bottom")
+    }
+    for item, words, mark in shown:
+        # What stands in a row shares its middle: words beside a pill would hang from its upper edge.
+        middle = area[1] + heights["top"] / 2 if item.at.startswith("top") else area[3] - heights["bottom"] / 2
+        if words or mark:
+            _place_text(row, item, words, language, middle, mark)
         else:
-            tall = _place_text(row, item, words, language) if words else _place_shape(row, item, position, total)
-        if item.at.startswith("top"):
-            top = max(top, tall + _ROW_GAP)
-        else:
-            bottom = max(bottom, tall + _ROW_GAP)
+            _place_shape(row, item, position, total, middle)
+    top, bottom = (heights[edge] + _ROW_GAP if heights[edge] else 0.0 for edge in ("top", "bottom"))
     return Bars(tuple(row.texts), tuple(row.shapes), top, bottom, frozenset(row.chipped), row.logo)
+
+
+def _height(item: Furniture, words: str, logo: float | None) -> float:
+    if not words and not logo:
+        return item.size
+    return item.size * _CHIP_HEIGHT if item.chip else max(item.size * 0.74, _logo_height(item, logo) if logo else 0.0)
+
+
+def _logo_height(item: Furniture, logo: float) -> float:
+    return item.size * (_LOGO_IN_CHIP if item.chip else _LOGO) / max(1.0, logo / _WIDE_LOGO)
 
 
 def _words(item: Furniture, position: int, total: int, language: str, handle: str) -> str | None:
@@ -130,26 +145,25 @@ def _horizontal(at: str, safe: Box, width: float) -> float:
     return (safe[0] + safe[2] - width) / 2
 
 
-def _place_text(row: _Row, item: Furniture, words: str, language: str, logo: float | None = None) -> float:
+def _place_text(row: _Row, item: Furniture, words: str, language: str, middle: float, logo: float | None) -> None:
     shaped = _fitted(row, item, words.strip(), language)
     size = item.size
     side = size * _CHIP_SIDE if item.chip else 0.0
-    mark_tall = size * (_LOGO_IN_CHIP if item.chip else _LOGO) / max(1.0, (logo or 1.0) / _WIDE_LOGO)
+    mark_tall = _logo_height(item, logo) if logo else 0.0
     mark_wide = mark_tall * logo if logo else 0.0
-    tall = size * _CHIP_HEIGHT if item.chip else max(size * 0.74, mark_tall if logo else 0.0)
+    tall = _height(item, words, logo)
     before = mark_wide + (size * _LOGO_GAP if words else 0.0) if logo else 0.0
     width = before + shaped.advance * size + 2 * side
     left = _horizontal(item.at, row.area, width)
-    top = row.area[1] if item.at.startswith("top") else row.area[3] - tall
+    top = middle - tall / 2
     if logo:
-        middle = top + tall / 2
         row.logo = (left + side, middle - mark_tall / 2, left + side + mark_wide, middle + mark_tall / 2)
-    baseline = round(_within(top + tall / 2 + size * 0.365, shaped, size, row.area))
+    baseline = round(_within(middle + size * 0.365, shaped, size, row.area))
     if item.chip:
         fill: str = getattr(row.style.colours, item.chip)
         row.shapes.append(Shape("rect", (left, top, left + width, top + tall), fill, radius=tall / 2))
     if not words:
-        return tall
+        return
     colour = row.ink(item)
     inks = Inks(colour, colour, colour, colour)
     name = f"{item.kind}_{item.at}"
@@ -159,7 +173,6 @@ def _place_text(row: _Row, item: Furniture, words: str, language: str, logo: flo
     row.texts.append(
         one_line(name, shaped, size, left + side + before, baseline, inks, words.strip(), over_picture=over)
     )
-    return tall
 
 
 def _within(baseline: float, shaped: Shaped, size: int, safe: Box) -> float:
@@ -180,13 +193,13 @@ def _fitted(row: _Row, item: Furniture, words: str, language: str) -> Shaped:
     return shaped
 
 
-def _place_shape(row: _Row, item: Furniture, position: int, total: int) -> float:
+def _place_shape(row: _Row, item: Furniture, position: int, total: int, middle: float) -> None:
     colour = row.ink(item)
     size = item.size
+    top = middle - size / 2
     if item.kind == "progress":
         width = row.area[2] - row.area[0] if item.at in {"top", "bottom"} else (row.area[2] - row.area[0]) * 0.3
         left = _horizontal(item.at, row.area, width)
-        top = row.area[1] if item.at.startswith("top") else row.area[3] - size
         gap = max(6.0, size * 1.2)
         segment = (width - gap * (total - 1)) / total
         for index in range(total):
@@ -195,12 +208,11 @@ def _place_shape(row: _Row, item: Furniture, position: int, total: int) -> float
             row.shapes.append(
                 Shape("rect", (start, top, start + segment, top + size), colour, opacity, radius=size / 2)
             )
-        return size
+        return
     pitch = size * 2.1
     active = size * 2.6
     width = pitch * (total - 1) + active
     at = _horizontal(item.at, row.area, width)
-    top = row.area[1] if item.at.startswith("top") else row.area[3] - size
     for index in range(total):
         wide = active if index == position - 1 else size
         row.shapes.append(
@@ -209,18 +221,22 @@ def _place_shape(row: _Row, item: Furniture, position: int, total: int) -> float
             )
         )
         at += wide + pitch - size
-    return size
 
 
 def place_decor(decor: Sequence[Decor], style: Style, anchors: Mapping[str, Box]) -> Mapping[str, tuple[Shape, ...]]:
-    """Return the decoration by layer, in pixels; `anchors` are the boxes of slide, safe area and picture."""
+    """Return the decoration by layer, in pixels; `anchors` are the boxes of slide, safe area and picture.
+
+    An ornament of a picture stays whole where the picture stands near the slide's edge.
+    """
     layers: dict[str, list[Shape]] = {"back": [], "under": [], "over": []}
     for item in decor:
         fill: str = getattr(style.colours, item.fill)
         layers[item.layer].append(
             Shape(
                 item.shape,
-                _decor_box(item, anchors[item.anchor]),
+                _kept_inside(_decor_box(item, anchors[item.anchor]), anchors["slide"])
+                if item.anchor == "picture" and item.width and item.height
+                else _decor_box(item, anchors[item.anchor]),
                 fill,
                 item.opacity,
                 item.radius,
@@ -236,6 +252,12 @@ def _decor_box(item: Decor, anchor: Box) -> Box:
     left, right = _extent(item.left, item.right, item.width, anchor[2] - anchor[0])
     top, bottom = _extent(item.top, item.bottom, item.height, anchor[3] - anchor[1])
     return anchor[0] + left, anchor[1] + top, anchor[0] + right, anchor[1] + bottom
+
+
+def _kept_inside(box: Box, slide: Box) -> Box:
+    across = max(slide[0] + _ROOM - box[0], 0.0) + min(slide[2] - _ROOM - box[2], 0.0)
+    down = max(slide[1] + _ROOM - box[1], 0.0) + min(slide[3] - _ROOM - box[3], 0.0)
+    return box[0] + across, box[1] + down, box[2] + across, box[3] + down
 
 
 def _extent(start: int | None, end: int | None, length: int | None, whole: float) -> tuple[float, float]:

@@ -139,8 +139,15 @@ def _stretched(plans: Sequence["_Plan"], steps: Sequence[int]) -> list["_Plan"]:
     return grown
 
 
+def _mirrored(heading: Block) -> bool:
+    """Return whether a slide is read from the right."""
+    return bool(heading.items and heading.items[0].base)
+
+
 def _with_regions(plan: "_Plan", extra: int) -> "_Plan":
-    picture, column = regions(plan.role, plan.canvas, safe_area(plan.style, plan.canvas), plan.bars, extra)
+    picture, column = regions(
+        plan.role, plan.canvas, safe_area(plan.style, plan.canvas), plan.bars, extra, mirrored=_mirrored(plan.heading)
+    )
     return replace(plan, picture=picture, column=column, extra=extra)
 
 
@@ -186,11 +193,13 @@ def _plan(slide: Slide, position: int, total: int, language: str, style: Style, 
         sanitize(handle.replace("\n", " "), drawable).text,
         logo,
     )
-    picture, column = regions(role, canvas, safe, bars)
     fonts = style.fonts
+    title = prepare(
+        parse(heading.text), fonts.heading, language, role.heading.bullet, role.heading.indent, phrases=True
+    )
+    picture, column = regions(role, canvas, safe, bars, mirrored=_mirrored(title))
     plan = _Plan(
-        slide, position, total, style, role, canvas, bars, picture, column,
-        prepare(parse(heading.text), fonts.heading, language, role.heading.bullet, role.heading.indent, phrases=True),
+        slide, position, total, style, role, canvas, bars, picture, column, title,
         prepare(
             parse(body.text), fonts.body, language, role.body.bullet, role.body.indent, phrases=len(body.text) <= _FEW_SIGNS
         ),
@@ -498,8 +507,7 @@ def _daylight(role: RoleStyle, style: Style) -> Daylight | None:
 def _side(plan: _Plan) -> Literal["start", "centre", "end"]:
     """Return the physical side on which the heading starts."""
     align = plan.role.align
-    mirrored = bool(plan.heading.items and plan.heading.items[0].base)
-    if align == "centre" or not mirrored:
+    if align == "centre" or not _mirrored(plan.heading):
         return align
     return "end" if align == "start" else "start"
 

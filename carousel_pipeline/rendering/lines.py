@@ -30,6 +30,7 @@ _WIDOW = 0.3
 _LONE_WORD = 0.3
 _MANY = 90
 _ENDING = 3
+_TOGETHER = 8
 # How much raggedness it is worth to end a line where the voice pauses.
 _PAUSES = MappingProxyType(dict.fromkeys(".!?…。！？", 0.08) | dict.fromkeys(",;:—–，、；：،؛", 0.05))  # noqa: RUF001  # real punctuation
 MARK_SIDE = 0.1
@@ -283,7 +284,7 @@ def _prepare(paragraphs: tuple[Paragraph, ...], setting: _Setting, bullet: str, 
     return Block(
         items,
         setting,
-        top=ink_top - 0.06 if ink_top > _TALL else _CAP,
+        top=max(_CAP, ink_top - 0.06) if crowded or ink_top > _TALL else _CAP,
         bottom=max(_DESCENT, ink_bottom),
         least_leading=min(1.9, max(_CROWDED_LEADING, ink_top + ink_bottom + 0.04))
         if crowded or ink_top > _TALL
@@ -312,6 +313,8 @@ def _units(text: str, emphasis: Sequence[Emphasis], base: Literal[0, 1], setting
     space = setting.shape(" ", Emphasis.NONE, 0).advance
     start = 0
     for end in opportunities(text, phrases=setting.phrases):
+        if end < len(text) and text[end - 1] != " " and _short_emphasis(emphasis, end):
+            continue
         stop = start + len(text[start:end].rstrip(" "))
         gap = space * (end - stop)
         if stop > 0 and end < len(text) and _marked(emphasis[stop - 1]) != _marked(emphasis[end]):
@@ -319,6 +322,19 @@ def _units(text: str, emphasis: Sequence[Emphasis], base: Literal[0, 1], setting
         following = emphasis[stop] if stop < end else Emphasis.NONE
         yield _unit(text, start, stop, emphasis, levels, base, setting, gap, following)
         start = end
+
+
+def _short_emphasis(emphasis: Sequence[Emphasis], at: int) -> bool:
+    """Return whether an offset lies inside a few emphasised signs; parted, they would look like two highlights."""
+    kind = emphasis[at]
+    if not kind or emphasis[at - 1] != kind:
+        return False
+    start, end = at - 1, at + 1
+    while start > 0 and emphasis[start - 1] == kind:
+        start -= 1
+    while end < len(emphasis) and emphasis[end] == kind:
+        end += 1
+    return end - start <= _TOGETHER
 
 
 def _marked(emphasis: Emphasis) -> bool:

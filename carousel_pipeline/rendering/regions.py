@@ -22,15 +22,21 @@ def safe_area(style: Style, canvas: Canvas) -> Box:
     return margin, margin + canvas.top, canvas.width - margin, canvas.height - margin - canvas.bottom
 
 
-def regions(role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars, extra: int = 0) -> tuple[Box, Box]:
-    """Return where the picture, `extra` pixels higher than its share, and where the text may stand."""
+def regions(
+    role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars, extra: int = 0, *, mirrored: bool = False
+) -> tuple[Box, Box]:
+    """Return where the picture, `extra` pixels higher than its share, and where the text may stand.
+
+    A `mirrored` text, read from the right, starts at the right of the picture under it.
+    """
     frame = role.picture
     left, top, right, bottom = safe
     inner = (left, top + bars.top, right, bottom - bars.bottom)
     pad = role.scrim.padding if role.scrim.kind != "veil" and frame.place == "full" else 0
     if frame.place == "full":
         column = min(role.column, (right - left) * _WIDE_COLUMN if canvas.wide else right - left)
-        start = {"start": left, "centre": (left + right - column) / 2, "end": right - column}[role.align]
+        align = {"start": "end", "end": "start"}.get(role.align, role.align) if mirrored else role.align
+        start = {"start": left, "centre": (left + right - column) / 2, "end": right - column}[align]
         region: Box = (frame.inset, frame.inset, canvas.width - frame.inset, canvas.height - frame.inset)
         return region, (start + pad, inner[1] + pad, start + column - pad, inner[3] - pad)
     if canvas.wide:

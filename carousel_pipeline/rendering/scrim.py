@@ -124,28 +124,26 @@ def profile(length: int, start: float, end: float, fade: float) -> npt.NDArray[n
     return eased
 
 
-def lay(pixels: Pixels, veil: Rgb, opacity: npt.NDArray[np.float32], axis: int) -> None:
-    """Lay a veil over (height, width, 4) pixels in place; `opacity` per row (axis 0) or column (axis 1).
+def lay(
+    pixels: Pixels, veil: Rgb, opacity: npt.NDArray[np.float32], across: npt.NDArray[np.float32] | None = None
+) -> None:
+    """Lay a veil over (height, width, 4) pixels in place; `opacity` per row, times the share of each column in `across`.
 
     Works in bands that stay in the processor's cache: 2 ms for a whole slide, where one pass over all of it takes 10.
     """
-    height, width, _ = pixels.shape
-    weights = np.round(opacity * 256).astype(np.uint16)
-    touched = np.flatnonzero(weights)
+    _, width, _ = pixels.shape
+    touched = np.flatnonzero(np.round(opacity * 256))
     if not len(touched):
         return
     first, last = int(touched[0]), int(touched[-1]) + 1
-    if axis == 1:
-        pixels, weights = pixels[:, first:last], weights[first:last]
-        height, width, _ = pixels.shape
-        first, last = 0, height
     colour = np.tile(np.array([*veil, 255], np.uint16), (width, 1))
-    share: npt.NDArray[np.uint16] = weights[:, None, None] if axis == 0 else np.repeat(weights, 4).reshape(1, width, 4)
+    shares = None if across is None else np.repeat(across * np.float32(256), 4).reshape(1, width, 4)
     mixed = np.empty((_BAND, width, 4), np.uint16)
     for start in range(first, last, _BAND):
         stop = min(start + _BAND, last)
-        weight = share[start:stop] if axis == 0 else share
-        if axis == 0 and (weight == weight[0]).all():
+        rows = opacity[start:stop, None, None]
+        weight = np.round(rows * (np.float32(256) if shares is None else shares)).astype(np.uint16)
+        if (rows == rows[0]).all():
             weight = weight[:1]  # where the veil is even, as under the text, one row of colour serves the band
         band = mixed[: stop - start]
         np.multiply(pixels[start:stop], np.uint16(256) - weight, out=band)

@@ -25,12 +25,14 @@ from carousel_pipeline.rendering import (
 from carousel_pipeline.rendering.background import decode, fit, treat
 from carousel_pipeline.rendering.colour import AA, WHITE, contrast, readable
 from carousel_pipeline.rendering.fonts import EMOJI
+from carousel_pipeline.rendering.scene import union
 from carousel_pipeline.rendering.scrim import MOST, blend, solve, worst_contrast
 from carousel_pipeline.rendering.surface import Surface
 from carousel_pipeline.requests import Deck
 
 DeckOf = Callable[[str], Deck]
 PictureOf = Callable[[str, tuple[int, int]], bytes]
+MakeDeck = Callable[..., Deck]
 
 
 @pytest.mark.parametrize("style", load_styles())
@@ -52,6 +54,36 @@ def test_veils_never_exceed_their_bound() -> None:
         found = solve(pixels, ink, tuple(int(value) for value in random.integers(0, 256, 3)))
         assert found.opacity <= MOST
         assert worst_contrast(blend(pixels, found.veil, found.opacity), found.ink) >= AA
+
+
+def test_a_wide_veil_ends_above_and_beside_its_text(deck_of: DeckOf) -> None:
+    cover = layout_deck(deck_of("en"), load_style("night"), "16:9").slides[0]
+    stream = io.BytesIO()
+    Image.new("RGB", (1920, 1080), "#a0a0a0").save(stream, "PNG")
+    drawn, contrast_reached, _ = draw_slide(cover, stream.getvalue())
+    (heading,) = [text for text in cover.texts if text.name == "heading"]
+    assert contrast_reached >= AA
+    assert drawn.getpixel((1900, 540)) == (160, 160, 160)
+    beside = drawn.getpixel((10, round(heading.box[1] + 40)))
+    above = drawn.getpixel((600, 60))
+    assert isinstance(beside, tuple)
+    assert isinstance(above, tuple)
+    assert beside[0] < above[0] - 30
+
+
+def test_an_accent_is_judged_by_what_lies_under_it(make_deck: MakeDeck) -> None:
+    deck = make_deck([("Dark ground **here**\nand a light spot there", ""), ("b", ""), ("c", "")])
+    cover = layout_deck(deck, load_style("night"), "4:5").slides[0]
+    (heading,) = [text for text in cover.texts if text.name == "heading"]
+    accented = union([run.bounds for run in heading.runs if run.ink == "accent"])
+    picture = Image.new("RGB", (1080, 1350), "#203040")
+    picture.paste("#ffffff", (0, round(accented[3]) + 30, 1080, 1350))
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    drawn, contrast_reached, _ = draw_slide(cover, stream.getvalue())
+    part = np.asarray(drawn.crop(tuple(round(value) for value in accented))).reshape(-1, 3).astype(int)
+    assert contrast_reached >= AA
+    assert (np.abs(part - np.array([0x7C, 0xF0, 0xC8])).max(axis=1) < 3).any()
 
 
 def test_a_readable_colour_moves_no_further_than_needed() -> None:
@@ -110,7 +142,7 @@ def test_a_picture_of_any_proportions_is_fitted() -> None:
             assert fit(Image.new("RGB", size), wanted).size == wanted
 
 
-def test_decoding_into_a_surface_changes_nothing(picture_of: Callable[[str, tuple[int, int]], bytes]) -> None:
+def test_decoding_into_a_surface_changes_nothing(picture_of: PictureOf) -> None:
     picture, size = picture_of("noise", (320, 400)), (320, 400)
     surface = Surface(*size)
     decoded = decode(picture, size, surface)

@@ -58,6 +58,19 @@ def test_chinese_headings_break_between_phrases() -> None:
     assert text.index("要") in opportunities(text)
 
 
+@pytest.mark.parametrize("phrases", [True, False])
+def test_a_chinese_number_keeps_what_it_counts(phrases: bool) -> None:  # noqa: FBT001  # a parameter of the test
+    text = "先答应自己只做两分钟，然后会继续二十三个月"
+    starts = opportunities(text, phrases=phrases)
+    for whole in ("两分钟", "二十三个月"):
+        assert not {text.index(whole) + 1, text.index(whole) + len(whole) - 1} & set(starts)
+
+
+def test_no_chinese_phrase_starts_with_a_particle() -> None:
+    text = "如何停止拖延真正重要的事情"
+    assert text.index("的") not in opportunities(text, phrases=True)
+
+
 @pytest.mark.parametrize(
     ("word", "language"), [("производительность", "ru"), ("Donaudampfschiff", "de"), ("hyphenation", "en")]
 )

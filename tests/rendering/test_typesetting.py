@@ -187,3 +187,42 @@ def test_what_has_no_ink_at_a_line_end_does_not_hang() -> None:
     for text in ("🦙\u2007", "„\u2007", "ラ*\u202f", "\u2007word"):
         (line,) = _block(text).wrap(50.0, "ragged")
         assert all(share >= 0 for share in hang(line))
+
+
+def test_a_few_highlighted_signs_are_one_highlight() -> None:
+    block = _block("把最==重要事情==先完成，别等到下周一", "zh")
+    for measure in (2.0, 3.0, 4.5, 5.0, 6.2):
+        if not block.parts_words(measure):
+            assert sum("重要事情" in line for line in _texts(block, measure, even=True)) == 1
+
+
+@pytest.mark.parametrize("style", list(load_styles()))
+def test_what_stands_in_a_row_shares_its_middle(style: str, deck_of: DeckOf) -> None:
+    for slide in layout_deck(deck_of("en"), load_style(style), "4:5", Brand(handle="xxx")).slides:
+        pills = [shape.box for shape in slide.furniture if shape.box[3] - shape.box[1] > 40]
+        handle = [text for text in slide.texts if text.name.startswith("handle_top")]
+        for text in handle:
+            for box in pills:
+                if box[3] < slide.height / 2:
+                    baseline = text.runs[0].y
+                    assert abs(baseline - text.size * 0.365 - (box[1] + box[3]) / 2) <= 1, (style, slide.position)
+
+
+@pytest.mark.parametrize("style", list(load_styles()))
+def test_ornaments_of_a_picture_stay_whole(style: str, deck_of: DeckOf) -> None:
+    for ratio in CANVASES:
+        for slide in layout_deck(deck_of("zh"), load_style(style), ratio).slides:
+            for shape in (*slide.back, *slide.under, *slide.over):
+                if shape.shape == "spark":
+                    left, top, right, bottom = shape.box
+                    assert 0 < left < right < slide.width
+                    assert 0 < top < bottom < slide.height
+
+
+@pytest.mark.parametrize("style", ["night", "neon", "clean"])
+def test_on_a_wide_picture_what_is_read_from_the_right_stands_there(style: str, deck_of: DeckOf) -> None:
+    for language, right in (("ar", True), ("en", False)):
+        cover = layout_deck(deck_of(language), load_style(style), "16:9").slides[0]
+        (heading,) = [text for text in cover.texts if text.name == "heading"]
+        assert (heading.ink[0] > cover.width * 0.4) is right
+        assert (heading.ink[2] < cover.width * 0.6) is not right
