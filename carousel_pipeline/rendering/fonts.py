@@ -60,7 +60,7 @@ class Face:
             self.font.set_variations(axes)
         elif weight:
             self.font.synthetic_bold = (_EMBOLDEN, _EMBOLDEN, False)
-        self._covered = frozenset(face.unicodes)
+        self._covered = _covered(stem)
         self._extents: dict[int, Ink | None] = {}
 
     def draws(self, grapheme: str) -> bool:
@@ -88,6 +88,12 @@ class Face:
 @cache
 def _open(stem: str) -> hb.Face:
     return hb.Face(hb.Blob.from_file_path(str(resource("assets_static") / "fonts" / f"{stem}.ttf")))
+
+
+@cache
+def _covered(stem: str) -> frozenset[int]:
+    """Return the characters of a file: the same at every weight, so held once."""
+    return frozenset(_open(stem).unicodes)
 
 
 @cache
@@ -196,7 +202,7 @@ _buffers = threading.local()
 
 
 # A few decks' worth: every remembered run is walked by each full garbage collection, which then stops a slide for it.
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def shape(text: str, speaker: Voice, direction: Literal["ltr", "rtl"], language: str) -> Shaped:
     """Shape `text`, which reads in one direction, with fallback per grapheme."""
     if speaker.upper:

@@ -271,7 +271,7 @@ def prepare(
 
 
 # A block holds a thousand objects: more of them would make every full garbage collection a pause of a third of a second.
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=64)
 def _prepare(paragraphs: tuple[Paragraph, ...], setting: _Setting, bullet: str, indent: float) -> Block:
     items = tuple(_item(paragraph, setting, bullet, indent) for paragraph in paragraphs)
     # One edge for all items of a list, though "2." is wider than "1.".

@@ -131,22 +131,23 @@ def lay(
 
     Works in bands that stay in the processor's cache: 2 ms for a whole slide, where one pass over all of it takes 10.
     """
-    _, width, _ = pixels.shape
+    height, width, _ = pixels.shape
+    flat = pixels.reshape(height, width * 4)
     touched = np.flatnonzero(np.round(opacity * 256))
     if not len(touched):
         return
     first, last = int(touched[0]), int(touched[-1]) + 1
-    colour = np.tile(np.array([*veil, 255], np.uint16), (width, 1))
-    shares = None if across is None else np.repeat(across * np.float32(256), 4).reshape(1, width, 4)
-    mixed = np.empty((_BAND, width, 4), np.uint16)
+    colour = np.tile(np.array([*veil, 255], np.uint16), width)
+    shares = np.float32(256) if across is None else np.repeat(across * np.float32(256), 4)
+    mixed = np.empty((_BAND, width * 4), np.uint16)
     for start in range(first, last, _BAND):
         stop = min(start + _BAND, last)
-        rows = opacity[start:stop, None, None]
-        weight = np.round(rows * (np.float32(256) if shares is None else shares)).astype(np.uint16)
+        rows = opacity[start:stop, None]
         if (rows == rows[0]).all():
-            weight = weight[:1]  # where the veil is even, as under the text, one row of colour serves the band
+            rows = rows[:1]  # where the veil is even, as under the text, one row of colour serves the band
+        weight = np.round(rows * shares).astype(np.uint16)
         band = mixed[: stop - start]
-        np.multiply(pixels[start:stop], np.uint16(256) - weight, out=band)
+        np.multiply(flat[start:stop], np.uint16(256) - weight, out=band)
         band += colour * weight + np.uint16(128)
         band >>= np.uint16(8)
-        pixels[start:stop] = band
+        flat[start:stop] = band
