@@ -57,10 +57,6 @@ class Visitor(Chat):
         super().__init__(where(), language, name)
         self._where = where
 
-    @property
-    def id(self) -> int:
-        return int(self._path.rpartition("/")[2])
-
     async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         """Ask again while the stack restarts; a message may so be said twice, as by people."""
         deadline = time.monotonic() + _AWAY_S

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
@@ -31,6 +32,10 @@ select (select count(*) from carousel.request where phase = 'drafting') as draft
        (select count(*) from ledger.request where state in ('reserved', 'running', 'rendered')) as running,
        (select count(*) from ledger.outbox where done_at is null and not dead) as outbox,
        (select count(*) from bot.inbox where processed_at is null) as inbox
+"""
+# A run that Dagster takes for running though its process is dead keeps a place that somebody waits for.
+_ACTIVE_RUNS: Final = b"""
+select count(*) as runs from runs where status in ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')
 """
 _REQUESTS: Final = b"""
 select r.id, r.chat_id, r.kind, r.phase, r.source, r.price, r.failure, l.state,
@@ -138,8 +143,11 @@ async def settled(url: Callable[[], str], limit_s: float) -> tuple[float, dict[s
 def _open(url: str) -> dict[str, int]:
     with connect(url, None) as session:
         row = session.execute(_OPEN).fetchone()
-        assert row is not None
-        return dict(row)
+    with connect(urlsplit(url)._replace(path="/dagster").geturl(), None) as session:
+        runs = session.execute(_ACTIVE_RUNS).fetchone()
+    assert row is not None
+    assert runs is not None
+    return {**row, **runs}
 
 
 def judge(url: str, stories: Sequence[Story], albums: Sequence[Album], unread: Sequence[Any]) -> Verdict:
