@@ -18,7 +18,6 @@ from carousel_pipeline.assets.policy import dagster_errors
 from carousel_pipeline.copywriting import Usage
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.imagery import Painter, Picture, PictureBrief
-from carousel_pipeline.imagery.painting import paint_deck, picture_briefs
 from carousel_pipeline.memory import give_back
 from carousel_pipeline.partitions import request_partitions
 from carousel_pipeline.providers import CallLog
@@ -117,6 +116,7 @@ def _paint(
 ) -> list[Picture]:
     """Paint what is missing and return what was painted now."""
     from carousel_pipeline.imagery.checks import blank, busy, fingerprint, reduced  # noqa: PLC0415 - as below
+    from carousel_pipeline.imagery.painting import paint_deck, picture_briefs  # noqa: PLC0415 - as below
     from carousel_pipeline.rendering import canvas, load_style  # noqa: PLC0415 - fonts and numpy: only a run pays for them
 
     style = load_style(request.options.style)

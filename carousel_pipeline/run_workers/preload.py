@@ -44,6 +44,7 @@ ROOMS = (
     "carousel_pipeline.delivery",
     "carousel_pipeline.imagery.checks",
     "carousel_pipeline.imagery.choose",
+    "carousel_pipeline.imagery.painting",
     "carousel_pipeline.rendering",
     "carousel_pipeline.settings",
     "numpy.random",
