@@ -212,8 +212,9 @@ returns table (id bigint, kind text, amount bigint, request_id uuid, remainder b
                created_at timestamptz)
 language sql stable security definer set search_path = ledger, pg_temp as $f$
   select t.id, t.kind, t.amount, t.request_id, t.remainder, 'goodwill' in (t.debit_code, t.credit_code), t.created_at
-    from transfer t join app_user u on u.id = t.user_id
-   where u.tg_user_id = p_tg and (p_before is null or t.id < p_before)
+    from transfer t
+   -- By the person's id, never by a join: else the newest of everybody's are read until enough of them are this person's.
+   where t.user_id = (select u.id from app_user u where u.tg_user_id = p_tg) and (p_before is null or t.id < p_before)
    order by t.id desc limit least(greatest(p_limit, 1), 100) $f$;
 
 -- Until sending starts: 'cancelled', 'sending' (too late), 'gone' (not this user's), else the request's state.

@@ -271,10 +271,10 @@ language sql security definer set search_path = ledger, pg_temp as $f$
 -- What was handled long ago; the journal, requests and deliveries stay.
 create function prune(p_age interval, p_limit int default 10000) returns bigint
 language sql security definer set search_path = ledger, pg_temp as $f$
-  with o as (delete from outbox where id in (select id from outbox where done_at < clock_timestamp() - greatest(p_age, '7 days')
-                                             order by id limit p_limit) returning 1),
-       i as (delete from inbox where id in (select id from inbox where processed_at < clock_timestamp() - greatest(p_age, '7 days')
-                                            order by id limit p_limit) returning 1)
+  with o as (delete from outbox where id in (select id from outbox where done_at < now() - greatest(p_age, '7 days')
+                                             order by done_at, id limit p_limit) returning 1),
+       i as (delete from inbox where id in (select id from inbox where processed_at < now() - greatest(p_age, '7 days')
+                                            order by processed_at, id limit p_limit) returning 1)
   select (select count(*) from o) + (select count(*) from i) $f$;
 
 -- ---------- what must never be seen --------------------------------------------------------------------------

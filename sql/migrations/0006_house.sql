@@ -244,25 +244,28 @@ language sql stable security definer set search_path = house, bot, ledger, pg_te
     from house.broadcast b left join house.recipient r on r.broadcast_id = b.id where b.id = p_id group by b.id $f$;
 
 -- ---------- what an operator sees from a chat: figures and states, nobody's words -------------------------------
+create index person_created on bot.person using brin (created_at) with (pages_per_range = 16, autosummarize = on);
+create index person_blocked on bot.person (user_id) where blocked_at is not null;
+
+-- now() and not clock_timestamp(), which is asked anew for every row and so by no index.
 create function house.numbers()
 returns table (new_people bigint, active_people bigint, outlines bigint, confirmed bigint, delivered bigint, refunded bigint,
                running bigint, in_doubt bigint, sold bigint, given bigint, charged bigint, cost_usd numeric,
                blocked bigint, banned bigint, dead_letters bigint, unanswered bigint)
 language sql stable security definer set search_path = house, bot, carousel, ledger, pg_temp as $f$
-  with today as (select date_trunc('day', clock_timestamp(), 'UTC') as began)
-  select (select count(*) from bot.person, today where created_at >= began),
-         (select count(distinct user_id) from carousel.request, today where created_at >= began),
-         (select count(*) from carousel.request, today where created_at >= began),
-         (select count(*) from carousel.request, today where confirmed_at >= began),
-         (select count(*) from ledger.delivery, today where state = 'sent' and updated_at >= began),
-         (select count(distinct request_id) from ledger.transfer, today
-           where kind = 'release' and not remainder and created_at >= began),
+  select (select count(*) from bot.person where created_at >= date_trunc('day', now(), 'UTC')),
+         (select count(distinct user_id) from carousel.request where created_at >= date_trunc('day', now(), 'UTC')),
+         (select count(*) from carousel.request where created_at >= date_trunc('day', now(), 'UTC')),
+         (select count(*) from ledger.request_event where src is null and dst = 'reserved' and created_at >= date_trunc('day', now(), 'UTC')),
+         (select count(*) from ledger.delivery where state = 'sent' and updated_at >= date_trunc('day', now(), 'UTC')),
+         (select count(distinct request_id) from ledger.transfer
+           where kind = 'release' and not remainder and created_at >= date_trunc('day', now(), 'UTC')),
          (select count(*) from ledger.request where state in ('reserved', 'running', 'rendered')),
          (select count(*) from ledger.request where state = 'delivery_unknown'),
-         (select coalesce(sum(amount), 0)::bigint from ledger.transfer, today where kind = 'topup' and created_at >= began),
-         (select coalesce(sum(amount), 0)::bigint from ledger.transfer, today where kind = 'promo' and created_at >= began),
-         (select coalesce(sum(amount), 0)::bigint from ledger.transfer, today where kind = 'capture' and created_at >= began),
-         (select coalesce(sum(a.cost_usd), 0) from carousel.attempt a, today where a.started_at >= began),
+         (select coalesce(sum(amount), 0)::bigint from ledger.transfer where kind = 'topup' and created_at >= date_trunc('day', now(), 'UTC')),
+         (select coalesce(sum(amount), 0)::bigint from ledger.transfer where kind = 'promo' and created_at >= date_trunc('day', now(), 'UTC')),
+         (select coalesce(sum(amount), 0)::bigint from ledger.transfer where kind = 'capture' and created_at >= date_trunc('day', now(), 'UTC')),
+         (select coalesce(sum(a.cost_usd), 0) from carousel.attempt a where a.started_at >= date_trunc('day', now(), 'UTC')),
          (select count(*) from bot.person where blocked_at is not null),
          (select count(*) from house.ban),
          (select count(*) from ledger.outbox where dead and done_at is null),
@@ -301,7 +304,7 @@ language sql stable security definer set search_path = house, carousel, ledger, 
     union all select r.outlined_at, 'outlined', r.price::text from carousel.request r where r.id = p_id and r.outlined_at is not null
     union all select e.created_at, 'state', concat_ws(' → ', e.src, e.dst) || coalesce(' · ' || e.note, '')
                 from ledger.request_event e where e.request_id = p_id
-    union all select t.created_at, 'credits', t.kind || ' ' || t.amount from ledger.transfer t where t.request_id = p_id
+    union all select t.created_at, 'credits', t.kind || ' ' || t.amount from ledger.transfer_of_hold t where t.request_id = p_id
     union all select d.updated_at, 'delivery', d.state || coalesce(' · ' || d.error, '') from ledger.delivery d where d.request_id = p_id
     union all select a.started_at, 'call', concat_ws(' ', a.step, a.slide, a.provider, a.outcome)
                 from carousel.attempt a where a.request_id = p_id

@@ -410,7 +410,8 @@ begin
    where not exists (select 1 from pay.unmatched q where q.source = 'stars' and q.charge = t.row ->> 'charge'
                                                      and q.direction = t.row ->> 'direction')
      and not case t.row ->> 'direction'
-       when 'in' then exists (select 1 from pay.purchase p where p.source = 'stars' and p.charge = t.row ->> 'charge')
+       -- A scalar and not exists(), which is answered by reading all purchases.
+       when 'in' then (select true from pay.purchase p where p.source = 'stars' and p.charge = t.row ->> 'charge') is true
        else pay._reversed('stars', t.row ->> 'charge') end;
   if cardinality(missing) > 0 then
     perform ledger._tell('reconcile', 'reconcile:' || to_char(clock_timestamp() at time zone 'UTC', 'YYYYMMDDHH24MI'), '{}'); end if;

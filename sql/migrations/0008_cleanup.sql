@@ -69,7 +69,7 @@ create trigger t_origin before insert on carousel.request for each row
 
 -- Oldest first: what is settled, and since when. An outline that nobody confirmed is settled, too.
 create view carousel.settled_request as
-  select r.id, r.phase, greatest(r.updated_at, l.updated_at) as settled_at,
+  select r.id, r.phase, r.updated_at, greatest(r.updated_at, l.updated_at) as settled_at,
          jsonb_array_length(r.deck -> 'slides') as slides, r.deck ->> 'language' as language
     from carousel.request r left join ledger.request l on l.id = r.id
    where r.forgotten_at is null
@@ -88,7 +88,7 @@ begin
     return 'open'; end if;
   if greatest(r.updated_at, money.updated_at) > clock_timestamp() - carousel.least_age() then return 'young'; end if;
   if exists (select 1 from carousel.request c left join ledger.request m on m.id = c.id
-              where (c.parent_id = p_id or c.change ->> 'base' = p_id::text) and c.forgotten_at is null
+              where (c.parent_id = p_id or c.change ? 'base' and c.change ->> 'base' = p_id::text) and c.forgotten_at is null
                 and (c.phase = 'drafting' or c.phase = 'outlined' and c.updated_at > clock_timestamp() - interval '7 days'
                      or c.phase = 'confirmed' and coalesce(m.state, '') not in ('delivered', 'released'))) then
     return 'open'; end if;

@@ -27,6 +27,7 @@ begin
   delete from carousel.audit a where a.checked_at < clock_timestamp() - interval '30 days';
 end $f$;
 
+-- now() and not clock_timestamp(), which is asked anew for every row and so by no index.
 create function carousel.figures() returns table (name text, labels jsonb, value double precision)
 language sql stable security definer set search_path = carousel, ledger, bot, pay, pg_temp as $f$
   with open_requests as materialized (
@@ -43,17 +44,17 @@ language sql stable security definer set search_path = carousel, ledger, bot, pa
   union all select 'credits_held', '{}', coalesce(sum(credits), 0)::float8 from open_requests
   union all select 'outlines_drafting', '{}', count(*)::float8 from carousel.request where phase = 'drafting'
   union all select 'requests_last_hour', jsonb_build_object('state', e.dst), count(*)::float8
-    from ledger.request_event e where e.created_at > clock_timestamp() - interval '1 hour' group by e.dst
+    from ledger.request_event e where e.created_at > now() - interval '1 hour' group by e.dst
   union all select 'refunds_last_hour', jsonb_build_object('reason', r.reason), count(*)::float8
     from (select case when t.meta ->> 'reason' in ('images', 'rendered_slides', 'delivery_receipt', 'cancelled', 'timeout', 'crash',
                                                    'stopped', 'failed') then t.meta ->> 'reason' else 'other' end as reason
             from ledger.transfer t
-           where t.kind = 'release' and not t.remainder and t.created_at > clock_timestamp() - interval '1 hour') r
+           where t.kind = 'release' and not t.remainder and t.created_at > now() - interval '1 hour') r
    group by r.reason
   union all select 'provider_calls_last_hour', jsonb_build_object('provider', a.provider, 'outcome', a.outcome), count(*)::float8
-    from carousel.attempt a where a.started_at > clock_timestamp() - interval '1 hour' group by a.provider, a.outcome
+    from carousel.attempt a where a.started_at > now() - interval '1 hour' group by a.provider, a.outcome
   union all select 'provider_cost_usd_last_hour', jsonb_build_object('provider', a.provider), coalesce(sum(a.cost_usd), 0)::float8
-    from carousel.attempt a where a.started_at > clock_timestamp() - interval '1 hour' group by a.provider
+    from carousel.attempt a where a.started_at > now() - interval '1 hour' group by a.provider
   union all select 'provider_breaker_open', jsonb_build_object('provider', p.provider),
                    (p.opened_until is not null and p.opened_until > clock_timestamp())::int::float8 from carousel.provider_state p
   union all select 'outbox_waiting', jsonb_build_object('topic', w.topic), w.n::float8 from waiting w
@@ -73,7 +74,7 @@ language sql stable security definer set search_path = carousel, ledger, bot, pa
     cross join lateral (values ('payments_unmatched', h.unmatched), ('payment_reports_dead', h.letters_dead),
                                ('payment_refunds_late', h.refunds_waiting)) as p (name, n)
   union all select 'second_lives_last_day', '{}', count(*)::float8
-    from ledger.second_life_log where created_at > clock_timestamp() - interval '1 day'
+    from ledger.second_life_log where created_at > now() - interval '1 day'
   union all (select 'invariant_violations', '{}'::jsonb, a.violations::float8 from carousel.audit a order by a.checked_at desc, a.id desc limit 1)
   union all select 'audit_age_seconds', '{}', extract(epoch from clock_timestamp() - max(a.checked_at))::float8
     from carousel.audit a having max(a.checked_at) is not null

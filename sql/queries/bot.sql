@@ -75,10 +75,9 @@ select lane from bot.inbox
  group by lane order by min(update_id) limit %(limit)s;
 
 -- name: inbox_forget
-with full_again as (delete from bot.bucket where at < clock_timestamp() - interval '1 hour')
+with full_again as (delete from bot.bucket where at < now() - interval '1 hour')
 delete from bot.inbox
- where processed_at < clock_timestamp() - interval '2 days'
-    or (processed_at is null and received_at < clock_timestamp() - interval '2 days');
+ where processed_at < now() - interval '2 days' or (processed_at is null and received_at < now() - interval '2 days');
 
 -- name: draft_put
 insert into bot.draft as d (chat_id, message_id, tg_user_id, body)

@@ -7,11 +7,13 @@ select pg_try_advisory_lock(7263529110021) as alone
 select clock_timestamp() as now
 
 -- name: settled
--- Old enough of its kind, or, where there are too many, simply the oldest.
+-- Old enough of its kind, or, where there are too many, simply the oldest; in the order of their own last change, which is an
+-- index's, so that a page costs what is on it.
 select id, phase, settled_at, slides, language from carousel.settled_request
- where settled_at < case phase when 'confirmed' then %(made_before)s::timestamptz else %(outlined_before)s::timestamptz end
-    or settled_at < %(before)s::timestamptz
- order by settled_at, id limit %(limit)s
+ where updated_at < greatest(%(made_before)s::timestamptz, %(outlined_before)s::timestamptz, %(before)s::timestamptz)
+   and (settled_at < case phase when 'confirmed' then %(made_before)s::timestamptz else %(outlined_before)s::timestamptz end
+        or settled_at < %(before)s::timestamptz)
+ order by updated_at, id limit %(limit)s
 
 -- name: remembered
 select count(*) as requests from carousel.request where forgotten_at is null

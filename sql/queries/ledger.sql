@@ -74,7 +74,7 @@ select r.id, r.user_id, u.tg_user_id, r.kind, r.state, r.cost, r.charged, r.epoc
  where r.id = %(id)s
 
 -- name: show_transfers
-select id, kind, debit_code, credit_code, amount, epoch, remainder, meta, db_user, created_at from ledger.transfer
+select id, kind, debit_code, credit_code, amount, epoch, remainder, meta, db_user, created_at from ledger.transfer_of_hold
  where request_id = %(id)s order by id limit 200
 
 -- name: show_deliveries
