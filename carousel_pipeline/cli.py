@@ -240,6 +240,22 @@ def bench_usage(requests: int, folder: Path | None, *, prepare: bool, as_json: b
     _report(measure(requests, folder, prepare=prepare), as_json=as_json)
 
 
+@bench.command("scale")
+@click.option(
+    "--history",
+    type=click.IntRange(1000, 10_000_000),
+    multiple=True,
+    help="Past requests; may be given more than once.  [default: 1,000, 10,000, 100,000 and a million]",
+)
+@_JSON
+def bench_scale(history: tuple[int, ...], *, as_json: bool) -> None:
+    """Whether it slows down with age: the same work after shorter and longer pasts, beside a system that has hardly any."""
+    from carousel_pipeline.run_workers.scale.bench import PASTS
+    from carousel_pipeline.run_workers.scale.bench import bench_scale as measure
+
+    _report(measure(history or PASTS), as_json=as_json)
+
+
 def _report(figures: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(figures))

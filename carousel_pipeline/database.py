@@ -104,6 +104,11 @@ def query(name: str) -> bytes:
     return _queries(file)[label]
 
 
+def query_names(file: str) -> list[str]:
+    """Return the names of the queries of `sql/queries/<file>.sql`, in their order."""
+    return list(_queries(file))
+
+
 def migrate(url: str) -> list[str]:
     """Apply the migrations that `url`'s database has not seen, in the order of their names, and return these.
 

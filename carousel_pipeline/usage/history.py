@@ -58,9 +58,23 @@ class _People:
 
 
 def generate_history(
-    url: str, *, requests: int = 1_000_000, days: int = 400, seed: int = 1, until: datetime | None = None
+    url: str,
+    *,
+    requests: int = 1_000_000,
+    days: int = 400,
+    seed: int = 1,
+    until: datetime | None = None,
+    remembered: int | None = None,
 ) -> dict[str, int]:
     """Fill the database at `url` with a past of `days` that ends at `until` (now), and return the rows by table.
+
+    Args:
+        url: of an empty, migrated database.
+        requests: how many.
+        days: how far back.
+        seed: the same gives the same rows.
+        until: the end.
+        remembered: how many of the newest requests still have their words, as the nightly cleanup leaves them; all by default.
 
     Raises:
         PermanentError: there are users already; a made-up past comes before any real one.
@@ -74,7 +88,7 @@ def generate_history(
         connection.execute(query("history.patience"))
         with connection.transaction():
             connection.execute(query("history.without_triggers"))
-            for table, frame in imagine(requests, days, seed, until or datetime.now(UTC)):
+            for table, frame in imagine(requests, days, seed, until or datetime.now(UTC), remembered):
                 copy_in(connection, table, frame)
                 rows[table] = frame.height
             connection.execute(query("history.set_sequences"))
@@ -82,12 +96,15 @@ def generate_history(
     return rows
 
 
-def imagine(requests: int, days: int, seed: int, until: datetime) -> Iterator[tuple[str, pl.DataFrame]]:
+def imagine(
+    requests: int, days: int, seed: int, until: datetime, remembered: int | None = None
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield tables and their rows; pure."""
     rng = np.random.default_rng(seed)
     end = int(until.timestamp()) * SECOND
     people = _people(rng, max(2, requests // _REQUESTS_A_PERSON), days, end)
-    story = _story(rng, requests, people, end)
+    newest = pl.col("opened").rank("ordinal", descending=True) <= (requests if remembered is None else remembered)
+    story = _story(rng, requests, people, end).with_columns(forgotten=~newest)
     persons = pl.DataFrame(
         {"user_id": np.arange(1, len(people.joined) + 1), "joined": people.joined, "in_russian": people.in_russian}
     )

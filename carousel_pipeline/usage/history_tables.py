@@ -15,6 +15,7 @@ _DAY: Final = 86_400 * _S
 _PICTURE_USD: Final = 0.039
 _TELEGRAM_IDS: Final = 7_000_000_000
 _TEXT: Final = "A text that somebody once wrote about sleep, coffee and the light of telephones. "
+_GONE: Final = "…"
 _AVAILABLE: Final = "user_available"
 _HELD: Final = "user_held"
 _NO_TEXT: Final = pl.lit(None, pl.String)
@@ -48,7 +49,7 @@ def tables_of(
     yield "ledger.transfer", money
     yield "ledger.reversal", _reversals(money)
     del money
-    yield "carousel.request", _content(rng, story)
+    yield "carousel.request", _content(rng, story, end)
     yield "ledger.request", _holds(story)
     yield "ledger.request_event", _events(story)
     yield "ledger.second_life_log", _second_lives(story)
@@ -155,15 +156,19 @@ def _reversals(money: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _content(rng: np.random.Generator, story: pl.DataFrame) -> pl.DataFrame:
+def _content(rng: np.random.Generator, story: pl.DataFrame, end: int) -> pl.DataFrame:
+    """What was written; of what is forgotten, a deck of as many slides without a word, as the cleanup leaves it."""
     languages, sizes = story["language"].unique(), story["slides"].unique()
-    decks = {f"{language}{slides}": _deck(language, slides) for language, slides in product(languages, sizes)}
-    deck = pl.concat_str("language", "slides").replace_strict(decks, return_dtype=pl.String)
+    decks = {
+        f"{language}{slides}{str(gone).lower()}": _deck(language, slides, gone=gone)
+        for language, slides, gone in product(languages, sizes, (False, True))
+    }
+    deck = pl.concat_str("language", "slides", "forgotten").replace_strict(decks, return_dtype=pl.String)
     text = pl.Series([_TEXT * times for times in rng.integers(1, 6, story.height).tolist()])
-    written = ~pl.col("failed")
+    written, forgotten = ~pl.col("failed"), pl.col("forgotten")
     return story.select(
         "id", "user_id", "kind", chat_id=pl.col("user_id") + _TELEGRAM_IDS, parent_id=pl.when("child").then("parent"),
-        client_key=pl.format("past:{}", "serial"), source=text,
+        client_key=pl.format("past:{}", "serial"), source=pl.when(forgotten).then(pl.lit(_GONE)).otherwise(text),
         options=pl.concat_str(pl.lit('{"ratio": "4:5", "style": "'), "style", pl.lit('"}')),
         phase=pl.when("failed").then(pl.lit("failed")).when("confirms").then(pl.lit("confirmed"))
         .when("discarded").then(pl.lit("discarded")).otherwise(pl.lit("outlined")),
@@ -171,12 +176,14 @@ def _content(rng: np.random.Generator, story: pl.DataFrame) -> pl.DataFrame:
         failure=pl.when("failed").then(pl.when(pl.col("serial") % 5 == 0).then(pl.lit("timeout")).otherwise(pl.lit("failed"))),
         created_at="opened", outlined_at=pl.when(written).then("outlined"), confirmed_at=pl.when("confirms").then("confirmed"),
         updated_at=pl.when("confirms").then("confirmed").otherwise("outlined"),
+        forgotten_at=pl.when(forgotten).then(pl.min_horizontal(pl.col("settled") + 30 * _DAY, pl.lit(end))),
     ).sort("created_at")  # fmt: skip
 
 
-def _deck(language: str, slides: int) -> str:
+def _deck(language: str, slides: int, *, gone: bool) -> str:
     roles = ["cover", *["body"] * (slides - 2), "last"]
-    told = [{"role": role, "heading": f"Thought {n}", "body": "Sleep is no luxury."} for n, role in enumerate(roles, 1)]
+    words = {"heading": _GONE} if gone else {"heading": "A thought", "body": "Sleep is no luxury."}
+    told = [{"role": role} | words for role in roles]
     return json.dumps({"language": language, "structure": "list", "slides": told})
 
 
