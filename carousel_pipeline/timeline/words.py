@@ -1,18 +1,21 @@
 """A story as text for a terminal, as rows for a table, as values for JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from carousel_pipeline.timeline.story import Bar, Chapter, Timeline
 
-NAMES: Final = {
-    "telegram": "Telegram",
-    "provider": "providers",
-    "work": "our own work",
-    "dagster": "Dagster",
-    "bot": "the bot",
-    "other": "other",
-}
+NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "telegram": "Telegram",
+        "provider": "providers",
+        "work": "our own work",
+        "dagster": "Dagster",
+        "bot": "the bot",
+        "other": "other",
+    }
+)
 _WIDTH: Final = 40
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _MINUTE: Final = 60
