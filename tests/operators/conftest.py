@@ -12,9 +12,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -108,6 +109,7 @@ class Shop:
     owner: psycopg.Connection[Row]
     patient: bool
     counts: Counter[str] = field(default_factory=Counter)
+    _heard: list[dict[str, Any]] = field(default_factory=list)
 
     def sql(self, statement: str, *values: object) -> list[Row]:
         cursor = self.owner.execute(statement.encode(), values)
@@ -121,8 +123,8 @@ class Shop:
     # ---- orders ----
     def confirmed(self, count: int, *, slow: bool = False, hears: bool = True) -> list[Order]:
         """New people with ten credits each whose carousel waits for its run; one who does not hear blocks the bot."""
-        orders = []
-        for _ in range(count):
+
+        def confirm(_number: int) -> Order:
             chat = self.telegram.new_user()
             self.telegram.call("POST", f"/sim/chats/{chat}/messages", {"text": "/start"})
             self.sql("select ledger.welcome(%s)", chat)
@@ -147,11 +149,25 @@ class Shop:
             stored.parent.mkdir(parents=True)
             stored.write_text(DECK.model_dump_json(), encoding="utf-8")
             self.stack.add_partition("requests", order.key)
-            orders.append(order)
-        return orders
+            return order
+
+        with ThreadPoolExecutor(PARALLEL) as threads:
+            return list(threads.map(confirm, range(count)))
 
     def copy_of(self, order: Order) -> Path:
         return self.artifacts / "requests" / order.key / "copy.json"
+
+    def as_they_begin(self, orders: Iterable[Order], act: Callable[[list[Order]], None]) -> None:
+        """Do something to all that run at a time, until it was done to each: a slow run does not stay slow for ever."""
+        waiting = list(orders)
+
+        def begun() -> list[Order]:
+            return [order for order in waiting if self.state(order) == "running"]
+
+        while waiting:
+            running = until(begun, 60)
+            act(running)
+            waiting = [order for order in waiting if order not in running]
 
     def let_go(self, order: Order) -> None:
         """Hold up a slow order no longer."""
@@ -175,14 +191,15 @@ class Shop:
         with ThreadPoolExecutor(PARALLEL) as threads:
             return dict(zip(wanted, threads.map(act, wanted), strict=True))
 
-    def failed(self, *groups: str, times: int) -> dict[str, dict[Order, str]]:
-        """For each group `times` orders whose run failed as Telegram refused the album, with that run; it would take it now."""
-        orders = self.confirmed(times * len(groups), hears=False)
+    def failed(self, groups: Mapping[str, int]) -> dict[str, dict[Order, str]]:
+        """For each group so many orders whose run failed as Telegram refused the album, with that run; it would take it now."""
+        orders = self.confirmed(sum(groups.values()), hears=False)
         runs = self.dispatch(orders)
         assert set(self.ended(runs.values()).values()) == {"FAILURE"}
         for order in orders:
             self.block(order, blocked=False)
-        return {group: {order: runs[order] for order in orders[n :: len(groups)]} for n, group in enumerate(groups)}
+        left = iter(orders)
+        return {group: {order: runs[order] for order in islice(left, size)} for group, size in groups.items()}
 
     # ---- waiting ----
     def ended(self, runs: Iterable[str], limit_s: float = 120.0) -> dict[str, str]:
@@ -228,12 +245,24 @@ class Shop:
 
     def albums(self, orders: Iterable[Order]) -> dict[int, int]:
         """How many albums Telegram has accepted, by chat: its own log is the truth."""
-        sent: Counter[int] = Counter()
-        after = 0
+        sent = Counter(int(call["params"]["chat_id"]) for call in self.calls() if call["method"] == "sendMediaGroup")
+        return {order.chat: sent[order.chat] for order in orders}
+
+    def said(self, order: Order) -> str:
+        """Everything the bot ever wrote in a chat, deleted messages too."""
+        return "\n".join(
+            call["params"].get("text", "")
+            for call in self.calls()
+            if str(call["params"].get("chat_id")) == str(order.chat)
+        )
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Telegram's whole log; what was read before is not asked for again."""
+        after = self._heard[-1]["n"] if self._heard else 0
         while calls := self.telegram.call("GET", f"/sim/log?after={after}&limit=1000")["calls"]:
             after = calls[-1]["n"]
-            sent.update(int(call["params"]["chat_id"]) for call in calls if call["method"] == "sendMediaGroup")
-        return {order.chat: sent[order.chat] for order in orders}
+            self._heard += calls
+        return self._heard
 
     def pictures(self, order: Order) -> list[Any]:
         """When each picture was stored."""
@@ -291,8 +320,7 @@ class Shop:
         return json.loads(done.stdout)
 
     def _commands(self) -> list[Any]:
-        calls = self.telegram.call("GET", "/sim/log?limit=100000")["calls"]
-        return [call for call in calls if call["method"] == "setMyCommands"]
+        return [call for call in self.calls() if call["method"] == "setMyCommands"]
 
 
 def until(

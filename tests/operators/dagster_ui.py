@@ -43,8 +43,15 @@ mutation Terminate($runIds: [String!]!, $terminatePolicy: TerminateRunPolicy) {
 _DELETE: Final = "mutation Delete($runId: String!) { deletePipelineRun(runId: $runId) { __typename } }"
 _RUNS: Final = """
 query ($filter: RunsFilter) { runsOrError(filter: $filter, limit: 500) {
-  ... on Runs { results { id status endTime jobName tags { key value } } }
+  ... on Runs { results { id } }
 } }
+"""
+# Without tags and jobs, which cost the webserver more than everything else about a run.
+_STATUSES: Final = """
+query ($filter: RunsFilter) { runsOrError(filter: $filter, limit: 500) { ... on Runs { results { id status } } } }
+"""
+_ENDS: Final = """
+query ($filter: RunsFilter) { runsOrError(filter: $filter, limit: 500) { ... on Runs { results { id endTime } } } }
 """
 _SENSOR: Final = """
 query ($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor { sensorState { id status } } } }
@@ -150,12 +157,12 @@ class DagsterUI:
         return found
 
     def statuses(self, runs: Sequence[str]) -> dict[str, str]:
-        found = self._stack.ask(_RUNS, filter={"runIds": list(runs)})["results"]
+        found = self._stack.ask(_STATUSES, filter={"runIds": list(runs)})["results"]
         return {run["id"]: run["status"] for run in found}
 
     def ends(self, runs: Sequence[str]) -> dict[str, float]:
         """When runs ended, in seconds of the epoch."""
-        found = self._stack.ask(_RUNS, filter={"runIds": list(runs)})["results"]
+        found = self._stack.ask(_ENDS, filter={"runIds": list(runs)})["results"]
         return {run["id"]: run["endTime"] for run in found}
 
     def switch(self, sensor: str, *, on: bool) -> None:

@@ -5,9 +5,9 @@ it counts: in the ledger's journal and in what Telegram has accepted.
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from itertools import islice
 
 import psutil
 import pytest
@@ -18,8 +18,20 @@ from .dagster_ui import SENSORS
 pytestmark = [pytest.mark.xdist_group("operators"), pytest.mark.timeout(7200)]
 HOUSE = {"carousel/second-life": "house"}
 SINGLE = ("re-execute all", "from failure", "launch")
+# In how many situations a button is pressed here: how often it is pressed altogether is shared out among them.
+SITUATIONS = {"re-execute all": 9, "from failure": 4, "launch": 5, "backfill": 6, "materialize": 4}
 Begun = Callable[[], list[str]]
 Share = Callable[[int], int]
+
+
+def shares(times: Share, ways: Iterable[str]) -> dict[str, int]:
+    """How often to go each way in one situation."""
+    return {how: times(next(SITUATIONS[button] for button in SITUATIONS if how.startswith(button))) for how in ways}
+
+
+def shared(runs: dict[Order, str], sizes: Mapping[str, int]) -> dict[str, dict[Order, str]]:
+    """The same orders for all ways, as many of them as each needs."""
+    return {how: dict(islice(runs.items(), size)) for how, size in sizes.items()}
 
 
 def begin(shop: Shop, how: str, runs: dict[Order, str]) -> Begun:
@@ -53,7 +65,7 @@ def rerun(shop: Shop, ways: dict[str, dict[Order, str]]) -> dict[str, set[str]]:
 def test_before_settlement_a_rerun_goes_on_with_the_same_hold(shop: Shop, times: Share) -> None:
     with shop.sensors_stopped():
         ways = (*SINGLE, "backfill", "backfill from failure", *(["materialize"] if shop.patient else []))
-        waiting = shop.failed(*ways, times=times(4))
+        waiting = shop.failed(shares(times, ways))
         pictures = {order: shop.pictures(order) for runs in waiting.values() for order in runs}
         for how, statuses in rerun(shop, waiting).items():
             assert statuses == {"SUCCESS"}, how
@@ -64,7 +76,7 @@ def test_before_settlement_a_rerun_goes_on_with_the_same_hold(shop: Shop, times:
 @pytest.mark.finding("C1", "M16")
 def test_after_a_refund_a_single_rerun_is_on_the_house_and_a_backfill_is_not(shop: Shop, times: Share) -> None:
     plain, house = ("backfill", "materialize"), ("backfill for the house", "materialize for the house")
-    refunded = shop.failed(*SINGLE, *plain, *house, times=times(4))
+    refunded = shop.failed(shares(times, (*SINGLE, *plain, *house)))
     everybody = [order for runs in refunded.values() for order in runs]
     shop.await_states(everybody, "released")
     shop.settled("failed and refunded", everybody, RESERVE, RELEASE, albums=0)
@@ -89,7 +101,7 @@ def latencies(shop: Shop, refunded: dict[str, dict[Order, str]]) -> list[float]:
 
 
 def test_second_lives_are_capped(shop: Shop, times: Share) -> None:
-    failed = shop.failed("capped", times=times(4))["capped"]
+    failed = shop.failed({"capped": times(9)})["capped"]
     shop.await_states(failed, "released")
     used = shop.value("select count(*) from ledger.second_life_log")
     shop.sql("select ledger.ops_rule('second_lives_per_day', %s, 'tests', 'no more today')", used)
@@ -104,19 +116,23 @@ def test_what_was_delivered_is_neither_sent_nor_charged_again(shop: Shop, times:
     runs = shop.dispatch(orders)
     assert set(shop.ended(runs.values()).values()) == {"SUCCESS"}
     shop.settled("delivered", orders, RESERVE, CAPTURE, albums=1)
-    for how in ("re-execute all", "launch", "backfill for the house", *(["materialize"] if shop.patient else [])):
-        assert rerun(shop, {how: runs}) == {how: {"SUCCESS"}}
-        shop.settled(f"delivered, {how}", orders, RESERVE, CAPTURE, albums=1)
+    names = ("re-execute all", "launch", "backfill for the house", *(["materialize"] if shop.patient else []))
+    ways = shared(runs, shares(times, names))
+    assert rerun(shop, ways) == {how: {"SUCCESS"} for how in ways}
+    for how, again in ways.items():
+        shop.settled(f"delivered, {how}", again, RESERVE, CAPTURE, albums=1)
     assert all(shop.ui.cannot_reexecute(run, "FROM_FAILURE") for run in runs.values())
     told = shop.command("ops", "show", orders[0].key, "--json")
     assert {run["id"] for run in told["runs"]} >= {runs[orders[0]]}
     assert {run["status"] for run in told["runs"]} == {"SUCCESS"}
+    launched = []
     for turn in range(times(1)):
         shop.ui.wipe(["images", "rendered_slides", "delivery_receipt"])
-        order = orders[turn % len(orders)]
+        launched.append(shop.ui.launch(orders[turn % len(orders)].key))
+        if turn % PARALLEL == PARALLEL - 1:  # the next wipe finds assets to wipe
+            shop.ended(launched)
         shop.counts["wiped"] += 1
-        wiped = shop.ui.launch(order.key)
-        assert set(shop.ended([wiped]).values()) == {"SUCCESS"}
+    assert set(shop.ended(launched).values()) == {"SUCCESS"}
     shop.settled("delivered, wiped and launched", orders, RESERVE, CAPTURE, albums=1)
 
 
@@ -125,9 +141,12 @@ def test_what_was_delivered_is_neither_sent_nor_charged_again(shop: Shop, times:
 def test_a_terminated_run_is_refunded_and_its_rerun_is_on_the_house(shop: Shop, times: Share, *, forced: bool) -> None:
     orders = shop.confirmed(times(4), slow=True)
     runs = shop.dispatch(orders)
-    for order in orders:  # as each begins: no more than four run at once, and a slow one does not stay slow
-        until(lambda order=order: shop.state(order) == "running", 60)
-        assert shop.ui.terminate([runs[order]], forced=forced) == ["TerminateRunSuccess"]
+
+    def terminate(running: list[Order]) -> None:
+        said = shop.ui.terminate([runs[order] for order in running], forced=forced)
+        assert said == ["TerminateRunSuccess"] * len(running)
+
+    shop.as_they_begin(orders, terminate)
     assert set(shop.ended(runs.values()).values()) == {"CANCELED"}
     shop.await_states(orders, "released")
     action = f"terminated {'by force' if forced else 'safely'}"
@@ -155,15 +174,18 @@ def test_a_run_terminated_in_the_queue_is_refunded(shop: Shop, times: Share) -> 
 
 def test_a_deleted_run_is_settled(shop: Shop, times: Share) -> None:
     with shop.sensors_stopped():
-        failed = shop.failed("deleted", times=times(2))["deleted"]
+        failed = shop.failed({"deleted": times(2)})["deleted"]
         for run in failed.values():
             shop.ui.delete(run)
         running = shop.confirmed(times(2), slow=True)
         runs = shop.dispatch(running)
-        for order in running:
-            until(lambda order=order: shop.state(order) == "running", 60)
-            shop.ui.delete(runs[order])
-            shop.let_go(order)
+
+        def delete(begun: list[Order]) -> None:
+            for order in begun:
+                shop.ui.delete(runs[order])
+                shop.let_go(order)
+
+        shop.as_they_begin(running, delete)
     shop.await_states(failed, "released")
     shop.settled("failed run deleted", failed, RESERVE, RELEASE, albums=0)
     # Nobody stops a process whose record is deleted: it finishes, or the lease that it no longer prolongs ends.
@@ -175,16 +197,17 @@ def test_a_deleted_run_is_settled(shop: Shop, times: Share) -> None:
 
 
 def test_sensors_that_are_stopped_and_started_settle_once(shop: Shop, times: Share) -> None:
-    orders = shop.confirmed(times(1), hears=False)
+    orders = shop.confirmed(times(4), hears=False)
     with ThreadPoolExecutor(1) as thread:
         dispatched = thread.submit(shop.dispatch, orders)
         for turn in range(times(1)):
             for on in (False, True):
                 shop.ui.switch(SENSORS[turn % len(SENSORS)], on=on)
+            shop.counts["sensors stopped and started"] += 1
         assert set(shop.ended(dispatched.result().values()).values()) == {"FAILURE"}
     assert [shop.ui.is_on(sensor) for sensor in SENSORS] == [True] * len(SENSORS)
     shop.await_states(orders, "released")
-    shop.settled("sensors stopped and started", orders, RESERVE, RELEASE, albums=0)
+    shop.settled("failed while sensors were stopped and started", orders, RESERVE, RELEASE, albums=0)
 
 
 @pytest.mark.finding("C3")
@@ -193,15 +216,15 @@ def test_in_doubt_a_rerun_waits_for_the_users_word(shop: Shop, times: Share) -> 
     shop.telegram.fault(method="sendMediaGroup", kind="drop", when="after", times=len(orders))
     runs = shop.dispatch(orders)
     assert set(shop.ended(runs.values()).values()) == {"FAILURE"}
-    ways = (*SINGLE, "backfill for the house")
-    assert rerun(shop, dict.fromkeys(ways, runs)) == {how: {"SUCCESS"} for how in ways}
+    ways = shared(runs, shares(times, (*SINGLE, "backfill for the house")))
+    assert rerun(shop, ways) == {how: {"SUCCESS"} for how in ways}
     for order in orders:
         assert (shop.state(order), shop.journal(order), shop.told(order)) == (
             "delivery_unknown", [RESERVE], ["ask_user"],
         )  # fmt: skip
         assert shop.wallet(order) == (10 - PRICE, PRICE)
     assert set(shop.albums(orders).values()) == {1}
-    shop.counts["in doubt, four reruns"] += len(orders)
+    shop.counts.update({f"in doubt, {how}": len(again) for how, again in ways.items()})
     for order in orders:
         shop.sql("select ledger.user_resolve(%s, true)", order.id)
 
@@ -246,7 +269,7 @@ def test_what_failed_before_any_work_is_refunded_and_can_be_remade(shop: Shop, t
 
 def test_with_the_sensors_stopped_the_bot_settles_and_everybody_is_told(shop: Shop, times: Share) -> None:
     with shop.sensors_stopped():
-        failed = shop.failed("swept", times=times(4))["swept"]
+        failed = shop.failed({"swept": times(9)})["swept"]
         assert {shop.state(order) for order in failed} == {"rendered"}
         with shop.bot():
             shop.await_states(failed, "released")
@@ -254,15 +277,7 @@ def test_with_the_sensors_stopped_the_bot_settles_and_everybody_is_told(shop: Sh
             assert rerun(shop, {"re-execute all": failed}) == {"re-execute all": {"SUCCESS"}}
             shop.settled("swept, remade", failed, RESERVE, RELEASE, SECOND_LIFE, CAPTURE, albums=1)
             for order in failed:
-                until(lambda order=order: "it is on us" in said(shop, order), 30, lambda order=order: said(shop, order))
-
-
-def said(shop: Shop, order: Order) -> str:
-    """Everything the bot ever wrote in a chat, deleted messages too."""
-    calls: list[dict[str, Any]] = shop.telegram.call("GET", "/sim/log?limit=100000")["calls"]
-    return "\n".join(
-        call["params"].get("text", "") for call in calls if str(call["params"].get("chat_id")) == str(order.chat)
-    )
+                until(lambda order=order: "it is on us" in shop.said(order), 30, lambda order=order: shop.said(order))
 
 
 @pytest.mark.finding("C1")
@@ -287,7 +302,7 @@ def test_with_all_of_dagster_gone_the_bot_refunds(shop: Shop, times: Share) -> N
         shop.settled("Dagster gone, swept", everybody, RESERVE, RELEASE, albums=0)
         for order in everybody:
             until(
-                lambda order=order: f"{PRICE} credits are back" in said(shop, order),
+                lambda order=order: f"{PRICE} credits are back" in shop.said(order),
                 30,
-                lambda order=order: said(shop, order),
+                lambda order=order: shop.said(order),
             )
