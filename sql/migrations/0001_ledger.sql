@@ -168,7 +168,7 @@ create unique index transfer_hold_resolves_once on transfer (request_id, epoch)
   where kind in ('capture','release') and not remainder;
 create unique index transfer_hold_remainder_once on transfer (request_id, epoch) where remainder;
 create index transfer_user on transfer (user_id, id);
-create index transfer_created on transfer using brin (created_at) with (pages_per_range = 16, autosummarize = on);
+create index transfer_created on transfer (created_at);
 
 -- What concerns a request, in the words of the three indexes that keep a hold whole: so they find it, and a fourth is not needed.
 create view transfer_of_hold as

@@ -244,7 +244,7 @@ language sql stable security definer set search_path = house, bot, ledger, pg_te
     from house.broadcast b left join house.recipient r on r.broadcast_id = b.id where b.id = p_id group by b.id $f$;
 
 -- ---------- what an operator sees from a chat: figures and states, nobody's words -------------------------------
-create index person_created on bot.person using brin (created_at) with (pages_per_range = 16, autosummarize = on);
+create index person_created on bot.person (created_at);
 create index person_blocked on bot.person (user_id) where blocked_at is not null;
 
 -- now() and not clock_timestamp(), which is asked anew for every row and so by no index.
@@ -257,7 +257,7 @@ language sql stable security definer set search_path = house, bot, carousel, led
          (select count(distinct user_id) from carousel.request where created_at >= date_trunc('day', now(), 'UTC')),
          (select count(*) from carousel.request where created_at >= date_trunc('day', now(), 'UTC')),
          (select count(*) from ledger.request_event where src is null and dst = 'reserved' and created_at >= date_trunc('day', now(), 'UTC')),
-         (select count(*) from ledger.delivery where state = 'sent' and updated_at >= date_trunc('day', now(), 'UTC')),
+         (select count(*) from ledger.request_event where dst = 'delivered' and created_at >= date_trunc('day', now(), 'UTC')),
          (select count(distinct request_id) from ledger.transfer
            where kind = 'release' and not remainder and created_at >= date_trunc('day', now(), 'UTC')),
          (select count(*) from ledger.request where state in ('reserved', 'running', 'rendered')),

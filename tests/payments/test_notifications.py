@@ -98,7 +98,7 @@ async def ordered(rubles: SimpleNamespace) -> tuple[UUID, str]:
     await rubles.till.books.agree(ANN)
     order = await rubles.till.books.open_rub_order(ANN, PACKS["medium"])
     payment = await rubles.yookassa.create(
-        order=order.order_id, key=order.idempotence_key, kopecks=PACKS["medium"].kopecks, description="50 credits",
+        order=order.order_id, key=order.idempotence_key, kopecks=PACKS["medium"].kopecks, description="150 credits",
         email="ann@example.org", return_url="https://t.me/bot",
     )  # fmt: skip
     await rubles.till.books.name_rub_order(order.order_id, payment.id)
@@ -116,11 +116,11 @@ async def test_a_payment_is_credited_once_however_often_and_in_whatever_order_it
     answers = await asyncio.gather(*(send(rubles.http, rubles.url, body) for body in told * 5))
     assert set(answers) == {200}
     await rubles.settled()
-    assert rubles.till.wallet(ANN) == (50, 0)
+    assert rubles.till.wallet(ANN) == (150, 0)
     rubles.provider.cancel(payment)
     assert await send(rubles.http, rubles.url, rubles.provider.notice("payment.canceled", payment)) == 200
     await rubles.settled()
-    assert rubles.till.wallet(ANN) == (50, 0)
+    assert rubles.till.wallet(ANN) == (150, 0)
     assert rubles.till.topics() == ["payment_credited"]
 
 

@@ -18,15 +18,15 @@ async def test_a_payment_is_credited_once_by_its_charge_however_it_is_reported(t
     answers = await asyncio.gather(*(till.books.stars_paid(report, "notice") for _ in range(8)))
     assert sorted(answer.verdict for answer in answers) == ["credited"] + ["known"] * 7
     assert (await till.books.stars_paid(report, "reconciliation")).verdict == "known"
-    assert till.wallet(ANN) == (10, 0)
+    assert till.wallet(ANN) == (30, 0)
     assert till.topics() == ["payment_credited"]
 
 
 async def test_a_second_real_payment_of_an_invoice_gets_its_credits_whoever_made_it(till: Any) -> None:
     order = await till.order(ANN)
     for payer in (ANN, ANN, BEN):
-        assert (await till.books.stars_paid(till.report(payer, order), "notice")).credits == 10
-    assert (till.wallet(ANN), till.wallet(BEN)) == ((20, 0), (10, 0))
+        assert (await till.books.stars_paid(till.report(payer, order), "notice")).credits == 30
+    assert (till.wallet(ANN), till.wallet(BEN)) == ((60, 0), (30, 0))
 
 
 @pytest.mark.parametrize("wrong", ["no order", "another order", "another sum"])
@@ -95,12 +95,12 @@ async def test_an_unspent_pack_goes_back_newest_first_and_a_begun_one_does_not(t
     assert await till.books.begin_refund(BEN, newest.number) == "gone"
     verdicts = await asyncio.gather(*(till.books.begin_refund(ANN, newest.number) for _ in range(4)))
     assert sorted(verdicts) == ["already", "already", "already", "begun"]
-    assert till.wallet(ANN) == (6, 0)
+    assert till.wallet(ANN) == (26, 0)
     assert till.topics().count("refund_stars") == 1
     assert [pack.state for pack in await till.books.purchases(ANN, 5)] == ["returning", "spent"]
     for expected in ("refunded", "known"):
         assert await till.books.stars_returned(StarsReturned(ANN, second.charge, 450)) == expected
-    assert till.wallet(ANN) == (6, 0)
+    assert till.wallet(ANN) == (26, 0)
     assert await till.books.stars_returned(StarsReturned(ANN, first.charge, 100)) == "charged_back"
     assert till.wallet(ANN) == (0, 4)
 
@@ -166,7 +166,7 @@ async def test_a_plan_lasts_as_long_as_it_is_paid(till: Any) -> None:
     for report in (first, till.report(ANN, order)):
         await till.books.stars_paid(type(report)(ANN, order, report.charge, 100, report.paid_at, ends), "notice")
     [plan] = await till.books.subscriptions(ANN)
-    assert (plan.charge, plan.state, till.wallet(ANN)) == (first.charge, "active", (20, 0))
+    assert (plan.charge, plan.state, till.wallet(ANN)) == (first.charge, "active", (60, 0))
     await till.books.subscription_changed(SubscriptionChanged(BEN, order, "canceled"))
     assert (await till.books.subscriptions(ANN))[0].state == "active"
     await till.books.subscription_changed(SubscriptionChanged(ANN, order, "canceled"))

@@ -1,11 +1,13 @@
 """A change of a carousel is a request of its own, made in one run from what is stored: free where nothing is painted."""
 
+import os
 from uuid import UUID
 
 import pytest
 from psycopg.types.json import Jsonb
 
 from carousel_pipeline.artifacts import content_key, open_store
+from carousel_pipeline.database import connect
 from carousel_pipeline.records import RequestRecords
 from carousel_pipeline.requests.change import (
     Change,
@@ -25,8 +27,9 @@ from carousel_pipeline.requests.results import Pictures, RenderedSlides
 from .conftest import Pipeline, Settle
 
 
-def version(pipeline: Pipeline, request_id: UUID) -> Version:
-    request = RequestRecords(pipeline.bot).load(str(request_id))
+def version(request_id: UUID) -> Version:
+    with connect(os.environ["DATABASE_URL"], "led_pipeline") as session:
+        request = RequestRecords(session).load(str(request_id))
     assert request.deck is not None
     return Version(id=request.id, options=request.options, deck=request.deck, made=request.phase == "confirmed")
 
@@ -85,8 +88,8 @@ def test_free_changes_paint_nothing_and_draw_only_what_changed(pipeline: Pipelin
     painted = pictures(pipeline, first)
     assert pipeline.money() == (7, 0)
 
-    night = moved(version(pipeline, first), 1, 2).model_copy(
-        update={"options": restyled(version(pipeline, first), "night").options}
+    night = moved(version(first), 1, 2).model_copy(
+        update={"options": restyled(version(first), "night").options}
     )
     turned, drawn = made(pipeline, night, first)
     assert pictures(pipeline, turned) == [painted[place - 1] for place in (2, 1, 3)]
@@ -96,14 +99,14 @@ def test_free_changes_paint_nothing_and_draw_only_what_changed(pipeline: Pipelin
     pipeline.telegram.fault(
         method="sendMediaGroup", code=400, description="Bad Request: wrong file identifier", times=1
     )
-    retext, drawn = made(pipeline, retexted(version(pipeline, turned), 2, "Short", "One line."), turned)
+    retext, drawn = made(pipeline, retexted(version(turned), 2, "Short", "One line."), turned)
     assert 1 <= drawn <= 3
     assert slides(pipeline, retext).items[1].key != slides(pipeline, turned).items[1].key
 
-    story, _ = made(pipeline, resized(version(pipeline, retext), "9:16"), retext)
+    story, _ = made(pipeline, resized(version(retext), "9:16"), retext)
     assert {(slide.width, slide.height) for slide in slides(pipeline, story).items} == {(1080, 1920)}
 
-    back, drawn = made(pipeline, undone(version(pipeline, story), version(pipeline, retext)), story)
+    back, drawn = made(pipeline, undone(version(story), version(retext)), story)
     assert drawn == 0, "everything is stored"
     assert [item.key for item in slides(pipeline, back).items] == [item.key for item in slides(pipeline, retext).items]
     ids = pipeline.bot.execute(
@@ -122,11 +125,11 @@ def test_a_new_picture_and_a_new_slide_cost_one_credit_each(pipeline: Pipeline) 
     first, _ = pipeline.confirmed(slides=3)
     assert pipeline.run("carousel", first).success
     painted = pictures(pipeline, first)
-    another, drawn = made(pipeline, repainted(version(pipeline, first), 2), first)
+    another, drawn = made(pipeline, repainted(version(first), 2), first)
     assert [old == new for old, new in zip(painted, pictures(pipeline, another), strict=True)] == [True, False, True]
     assert drawn == 1
     assert pipeline.money() == (6, 0)
-    longer, _ = made(pipeline, added(version(pipeline, another), 1, "One more", "With a text"), another)
+    longer, _ = made(pipeline, added(version(another), 1, "One more", "With a text"), another)
     found = pictures(pipeline, longer)
     assert len(set(found)) == 4
     assert [found[place] for place in (0, 2, 3)] == pictures(pipeline, another)
@@ -139,7 +142,7 @@ def test_a_refused_new_picture_leaves_the_old_one_and_costs_nothing(pipeline: Pi
     first, _ = pipeline.confirmed(slides=3)
     assert pipeline.run("carousel", first).success
     before = pipeline.money()
-    again, _ = made(pipeline, repainted(version(pipeline, first), 3), first)
+    again, _ = made(pipeline, repainted(version(first), 3), first)
     assert pictures(pipeline, again) == pictures(pipeline, first)
     assert pipeline.money() == before
 
@@ -147,7 +150,7 @@ def test_a_refused_new_picture_leaves_the_old_one_and_costs_nothing(pipeline: Pi
 def test_pictures_that_are_gone_are_an_error_and_never_painted_for_nothing(pipeline: Pipeline) -> None:
     first, _ = pipeline.confirmed(slides=3)
     assert pipeline.run("carousel", first).success
-    edit = restyled(version(pipeline, first), "night")
+    edit = restyled(version(first), "night")
     lost = change(
         pipeline, edit.model_copy(update={"change": edit.change.model_copy(update={"origin": (1, 2, 9)})}), first
     )
@@ -158,7 +161,7 @@ def test_pictures_that_are_gone_are_an_error_and_never_painted_for_nothing(pipel
 
 def test_an_outline_changed_by_hand_is_made_in_one_run_without_the_writer(pipeline: Pipeline) -> None:
     outline, _ = pipeline.outline(slides=3)
-    child = change(pipeline, retexted(version(pipeline, outline), 1, "By hand", "My own words"), outline)
+    child = change(pipeline, retexted(version(outline), 1, "By hand", "My own words"), outline)
     assert pipeline.bot.execute("select carousel.confirm(%s, %s, 3) as answer", [pipeline.chat, child]).fetchone() == {
         "answer": "confirmed"
     }
@@ -176,7 +179,7 @@ def test_an_outline_changed_by_hand_is_made_in_one_run_without_the_writer(pipeli
 def test_a_writer_that_does_not_translate_fails_in_words(pipeline: Pipeline) -> None:
     first, _ = pipeline.confirmed(slides=3)
     assert pipeline.run("carousel", first).success
-    german = change(pipeline, retranslated(version(pipeline, first), "de"), first)
+    german = change(pipeline, retranslated(version(first), "de"), first)
     result = pipeline.run("edit", german)
     assert not result.success
     failure = result.get_step_failure_events()[0].step_failure_data
@@ -199,7 +202,7 @@ def test_what_was_finished_while_its_person_was_away_is_taken_up_and_delivered(
     assert row is not None
     kept = pipeline.bot.execute("select bot.kept_for(%s) as id", [row["user_id"]]).fetchall()
     assert kept == [{"id": first}]
-    before = version(pipeline, first)
+    before = version(first)
     taken_up = Edit(kind="again", options=before.options, deck=before.deck, change=Change(base=first), quoted=price)
     again, drawn = made(pipeline, taken_up, first)
     assert drawn == 0, "it was finished"
@@ -237,7 +240,7 @@ def test_a_brand_is_on_every_slide_and_what_cannot_be_drawn_of_it_stops_nothing(
     assert row is not None
     parts = {"handle": "@anna", "logo_key": key, "accent": "#30a46c"}
     pipeline.bot.execute("select carousel.set_brand(%s, %s)", [row["user_id"], Jsonb(parts)])
-    request_id = change(pipeline, restyled(version(pipeline, plain), "bold"), plain)
+    request_id = change(pipeline, restyled(version(plain), "bold"), plain)
     result = pipeline.run("edit", request_id)
     assert result.success
     metadata = next(

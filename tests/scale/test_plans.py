@@ -21,8 +21,6 @@ ROWS: Final = 400
 # Queries that may read more rows, and why.
 ALLOWED: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
     "cleanup.remembered": (5_000, "counts what is remembered: never more than the live keys and a day's worth; once a night"),
-    "house.numbers": (15_000, "today's rows by block ranges, with their neighbours; less than any of the tables; by hand"),
-    "monitoring.figures": (15_000, "the last hour's rows by block ranges, as house.numbers"),
 })  # fmt: skip
 NOT_WALKED: Final = MappingProxyType({
     "backup": "reads everything: that is what it is for",
