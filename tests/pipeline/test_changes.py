@@ -88,9 +88,7 @@ def test_free_changes_paint_nothing_and_draw_only_what_changed(pipeline: Pipelin
     painted = pictures(pipeline, first)
     assert pipeline.money() == (7, 0)
 
-    night = moved(version(first), 1, 2).model_copy(
-        update={"options": restyled(version(first), "night").options}
-    )
+    night = moved(version(first), 1, 2).model_copy(update={"options": restyled(version(first), "night").options})
     turned, drawn = made(pipeline, night, first)
     assert pictures(pipeline, turned) == [painted[place - 1] for place in (2, 1, 3)]
     assert slides(pipeline, turned).style == "night"
