@@ -150,10 +150,10 @@ def test_the_progress_of_a_panorama_counts_slides_that_have_their_picture(paid: 
 def test_a_delivered_carousel_is_translated_by_one_call_with_its_pictures_and_for_nothing(paid: Paid) -> None:
     first, _ = paid.pipeline.confirmed(slides=3)
     assert paid.pipeline.run("carousel", first).success
-    before = version(paid.pipeline, first)
+    before = version(first)
     german, drawn = made(paid.pipeline, retranslated(before, "de"), first)
     assert drawn == 3
-    deck = version(paid.pipeline, german).deck
+    deck = version(german).deck
     assert (deck.language, len(deck.slides)) == ("de", 3)
     assert [slide.heading for slide in deck.slides] != [slide.heading for slide in before.deck.slides]
     assert [slide.picture for slide in deck.slides] == [slide.picture for slide in before.deck.slides]
@@ -166,8 +166,8 @@ def test_a_delivered_carousel_is_translated_by_one_call_with_its_pictures_and_fo
     # A rerun finds the translation; a change of it starts from its words.
     assert paid.pipeline.rerun(german).success
     assert len(paid.claude.asked) == 2
-    story, _ = made(paid.pipeline, resized(version(paid.pipeline, german), "9:16"), german)
-    assert version(paid.pipeline, story).deck == deck
+    story, _ = made(paid.pipeline, resized(version(german), "9:16"), german)
+    assert version(story).deck == deck
     assert len(paid.claude.asked) == 2
 
 
@@ -181,13 +181,13 @@ def test_a_translation_that_loses_a_slide_twice_fails_in_words_and_leaves_the_ve
         return fake_claude.message(json.dumps(made, ensure_ascii=False))(request, body)
 
     paid.claude.script = [loses_one]
-    german = change(paid.pipeline, retranslated(version(paid.pipeline, first), "de"), first)
+    german = change(paid.pipeline, retranslated(version(first), "de"), first)
     result = paid.pipeline.run("edit", german)
     assert not result.success
     failure: Any = result.get_step_failure_events()[0].step_failure_data
     assert "gave no usable deck twice" in failure.user_failure_data.description
     assert [row["outcome"] for row in paid.rows(german)] == ["failed", "failed"]
-    assert version(paid.pipeline, german).deck.language == "en"
+    assert version(german).deck.language == "en"
     assert len(paid.pipeline.telegram.photos(paid.pipeline.chat)) == 3
 
 
