@@ -345,9 +345,5 @@ def _emoji(name: str, glyph: int, size: float) -> tuple[Image.Image, tuple[int, 
 
 def _straight(drawn: Any) -> Image.Image:
     """Return HarfBuzz' premultiplied BGRA as straight RGBA."""
-    extents = drawn.extents
-    rows = np.frombuffer(drawn.buffer, np.uint8).reshape(extents.height, extents.stride)[:, : extents.width * 4]
-    pixels = rows.reshape(extents.height, extents.width, 4)
-    alpha = pixels[..., 3:4].astype(np.uint16)
-    colour = np.minimum(255, (pixels[..., 2::-1].astype(np.uint16) * 255 + alpha // 2) // np.maximum(alpha, 1))
-    return Image.fromarray(np.concatenate([colour.astype(np.uint8), pixels[..., 3:4]], axis=-1))
+    size = drawn.extents.width, drawn.extents.height
+    return Image.frombuffer("RGBa", size, drawn.buffer, "raw", "BGRa", drawn.extents.stride, 1).convert("RGBA")
