@@ -2,7 +2,8 @@
 
 Two stacks of `load.py`. On the first the providers take no time: latency of one person at a time, then as many carousels as the
 machine makes for as long as is asked, then one person's rush beside others. On the second many wait at once for pictures that
-take half a minute each: memory, connections. Only the first carousel is not counted.
+take half a minute each: memory, connections, and how many got an album; who got none is a figure, not the end. Only the first
+carousel is not counted.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from carousel_pipeline.database import Row, connect, query
+from carousel_pipeline.errors import CarouselError
 from carousel_pipeline.requests import Options
 from carousel_pipeline.run_workers.bench import percentiles
 from carousel_pipeline.run_workers.load import (
@@ -79,12 +81,11 @@ def bench_load(
             connect(stack.database_url, None) as owner,
         ):
             with Watch(stack, weigh=True) as watch:
-                delivered = asyncio.run(_patient(stack, waiting))
+                figures |= asyncio.run(_patient(stack, waiting))
             violations += _count(owner, "load_violations")
     return figures | {
         "asked_to_wait": waiting,
         "waiting": watch.waiting,
-        "delivered": delivered,
         "mb_per_waiting_run": round(max(watch.weights, default=0.0), 1),
         "mb_per_waiting_run_p50": round(statistics.median(watch.weights or [0.0]), 1),
         "max_db_connections": watch.connections,
@@ -177,8 +178,8 @@ async def _rushed(stack: LoadStack, owner: psycopg.Connection[Row], rush: int) -
     }
 
 
-async def _patient(stack: LoadStack, waiting: int) -> int:
-    """All have an outline, then all press the button at once; return how many got their album."""
+async def _patient(stack: LoadStack, waiting: int) -> dict[str, Any]:
+    """All have an outline, then all press the button at once; count who got an album, and keep what somebody else was told."""
     gate = asyncio.Semaphore(_AT_ONCE)
     async with AsyncExitStack() as chats:
 
@@ -188,8 +189,13 @@ async def _patient(stack: LoadStack, waiting: int) -> int:
                 return chat, await outline(chat, limit_s=_LONGEST_S)
 
         ready = await asyncio.gather(*(come() for _ in range(waiting)))
-        made = await asyncio.gather(*(take(chat, found, limit_s=_LONGEST_S) for chat, found in ready))
-    return sum(bool(one.slides) for one in made)
+        taken = (take(chat, found, limit_s=_LONGEST_S) for chat, found in ready)
+        made = await asyncio.gather(*taken, return_exceptions=True)
+    failures = [one for one in made if isinstance(one, BaseException)]
+    for failure in failures:
+        if not isinstance(failure, CarouselError):
+            raise failure
+    return {"delivered": len(made) - len(failures), "first_failure": str(failures[0]) if failures else None}
 
 
 class Watch:
