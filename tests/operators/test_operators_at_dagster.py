@@ -277,7 +277,7 @@ def test_with_the_sensors_stopped_the_bot_settles_and_everybody_is_told(shop: Sh
             assert rerun(shop, {"re-execute all": failed}) == {"re-execute all": {"SUCCESS"}}
             shop.settled("swept, remade", failed, RESERVE, RELEASE, SECOND_LIFE, CAPTURE, albums=1)
             for order in failed:
-                until(lambda order=order: "it is on us" in shop.said(order), 30, lambda order=order: shop.said(order))
+                until(lambda order=order: "it is on us" in shop.said(order), 180, lambda order=order: shop.said(order))
 
 
 @pytest.mark.finding("C1")
