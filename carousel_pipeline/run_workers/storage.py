@@ -3,8 +3,7 @@
 dagster-postgres opens a connection for every statement (155 of them for a run of four assets that do nothing): most of a
 short run went into logging in, and six runs at once exhausted a small server. Here a process shares a few connections and
 
-- looks at each before use, so that a restart of Postgres costs a reconnect, not a run. The look asks the socket, not the server:
-  a ping before every statement was half of a run's round trips;
+- tests each before use, so that a restart of Postgres costs a reconnect, not a run;
 - closes them after a few idle seconds, so that two hundred runs waiting for a slow provider hold none;
 - never carries one through a fork (M14).
 
@@ -16,7 +15,6 @@ import contextlib
 import functools
 import logging
 import os
-import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +33,7 @@ from dagster_postgres import (
 )
 from dagster_postgres.utils import create_pg_connection
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
 from carousel_pipeline.errors import ConfigurationError
@@ -83,6 +81,7 @@ def process_engine(url: sqlalchemy.URL) -> sqlalchemy.Engine:
         pool_size=KEPT,
         max_overflow=OVERFLOW,
         pool_use_lifo=True,
+        pool_pre_ping=True,
         connect_args={
             "connect_timeout": _CONNECT_TIMEOUT_S,
             "application_name": "dagster",
@@ -90,18 +89,9 @@ def process_engine(url: sqlalchemy.URL) -> sqlalchemy.Engine:
             "tcp_user_timeout": 30_000,
         },
     )
-    event.listen(engine, "checkout", _refuse_ended)
     _IdleConnections(engine)
     os.register_at_fork(after_in_child=functools.partial(engine.dispose, close=False))
     return engine
-
-
-def _refuse_ended(connection: Any, _record: object, _proxy: object) -> None:
-    """Have the pool connect anew where the server has ended the connection: before a question there is nothing else to read."""
-    socket = select.poll()
-    socket.register(connection, select.POLLIN)
-    if socket.poll(0):
-        raise DisconnectionError
 
 
 class _IdleConnections:
