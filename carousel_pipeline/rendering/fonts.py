@@ -4,12 +4,13 @@ Faces load on first use, once per process (m16), from the installed package (m17
 its unhinted outlines, so layout is arithmetic and whether text stays in its box is known before a pixel is drawn.
 """
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import regex
 import uharfbuzz as hb  # type: ignore[import-untyped]  # the library ships no types
@@ -107,9 +108,9 @@ def face(name: str) -> Face:
     return Face(name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Voice:
-    """A `Font` at one emphasis: what shaping needs to know, hashable.
+    """A `Font` at one emphasis: what shaping needs to know; `voice` returns the same one again, so identity is its hash.
 
     Attributes:
         faces: names in order of preference.
@@ -235,25 +236,77 @@ def bidi_shape(text: str, speaker: Voice, language: str) -> Shaped:
 
 def _segments(text: str, speaker: Voice) -> list[tuple[str, str | None, str]]:
     segments: list[tuple[str, str | None, str]] = []
+    name = script = None
+    part = ""
     for grapheme in graphemes(text):
-        name = speaker.pick(grapheme)
-        if name is None:
+        own_name, own_script = _drawer(speaker.faces, grapheme)
+        if own_name is None:
             continue  # hygiene has reported and replaced it; what is left are selectors and joiners on their own
-        match = _SCRIPTS.match(grapheme)
-        script = match.lastgroup if match else None
-        if segments:
-            last_name, last_script, last_text = segments[-1]
-            if last_name == name and (script is None or last_script is None or script == last_script):
-                segments[-1] = (name, last_script or script, last_text + grapheme)
-                continue
-        segments.append((name, script, grapheme))
+        if own_name == name and (own_script is None or script is None or own_script == script):
+            part += grapheme
+            script = script or own_script
+            continue
+        if name:
+            segments.append((name, script, part))
+        name, script, part = own_name, own_script, grapheme
+    if name:
+        segments.append((name, script, part))
     return segments
+
+
+@lru_cache(maxsize=16384)
+def _drawer(faces: tuple[str, ...], grapheme: str) -> tuple[str | None, str | None]:
+    """Return the face that draws a grapheme and the grapheme's script, as far as there are any."""
+    match = _SCRIPTS.match(grapheme)
+    return _pick(faces, grapheme), match.lastgroup if match else None
 
 
 def _shape_run(
     name: str, script: str | None, text: str, speaker: Voice, direction: Literal["ltr", "rtl"], language: str
 ) -> Run:
     found = face(name)
+    buffer = _shaped(found, text, script, direction, language, tabular=speaker.tabular)
+    scale = EMOJI_SCALE if found.colour else 1.0
+    unit = scale / found.upem
+    tracking = 0.0 if found.colour or _JOINED.search(text) else speaker.tracking
+    glyphs: list[int] = []
+    xs: list[float] = []
+    ys: list[float] = []
+    at = 0.0
+    left = bottom = math.inf
+    right = top = -math.inf
+    cluster = -1
+    # HarfBuzz itself takes a tenth of this loop's time: what is not called here is saved.
+    for info, position in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
+        if cluster not in (-1, info.cluster):
+            at += tracking
+        cluster = info.cluster
+        x_offset, y_offset, advance, _ = position.position
+        x, y = at + x_offset * unit, y_offset * unit
+        at += advance * unit
+        glyph = info.codepoint
+        ink = found.ink(glyph)
+        if not glyph or (ink is None and not found.colour):
+            continue
+        start, low, end, high = ink or (0.0, -0.25, advance / found.upem, 0.95)
+        glyphs.append(glyph)
+        xs.append(x)
+        ys.append(y)
+        if (edge := x + start * scale) < left:
+            left = edge
+        if (edge := y + low * scale) < bottom:
+            bottom = edge
+        if (edge := x + end * scale) > right:
+            right = edge
+        if (edge := y + high * scale) > top:
+            top = edge
+    at += tracking if glyphs else 0.0
+    box = (left, bottom, right, top) if glyphs else (0.0, 0.0, 0.0, 0.0)
+    return Run(name, scale, tuple(glyphs), tuple(xs), tuple(ys), at, box)
+
+
+def _shaped(found: Face, text: str, script: str | None, direction: str, language: str, *, tabular: bool) -> Any:
+    """Return HarfBuzz' buffer, this thread's only one, with the glyphs of a text."""
     buffer = getattr(_buffers, "buffer", None)
     if buffer is None:
         buffer = _buffers.buffer = hb.Buffer()
@@ -262,36 +315,8 @@ def _shape_run(
     buffer.direction = direction
     buffer.script = script or "Zyyy"
     buffer.language = language
-    hb.shape(found.font, buffer, dict(_TABULAR) if speaker.tabular else None)
-    scale = EMOJI_SCALE if found.colour else 1.0
-    unit = scale / found.upem
-    tracking = 0.0 if found.colour or _JOINED.search(text) else speaker.tracking
-    glyphs: list[int] = []
-    xs: list[float] = []
-    ys: list[float] = []
-    at = 0.0
-    left = bottom = 9.0
-    right = top = -9.0
-    cluster = -1
-    for info, position in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
-        if cluster not in (-1, info.cluster):
-            at += tracking
-        cluster = info.cluster
-        x, y = at + position.x_offset * unit, position.y_offset * unit
-        at += position.x_advance * unit
-        ink = found.ink(info.codepoint)
-        if info.codepoint == 0 or (ink is None and not found.colour):
-            continue
-        if ink is None:
-            ink = (0.0, -0.25, position.x_advance / found.upem, 0.95)
-        glyphs.append(info.codepoint)
-        xs.append(x)
-        ys.append(y)
-        left, bottom = min(left, x + ink[0] * scale), min(bottom, y + ink[1] * scale)
-        right, top = max(right, x + ink[2] * scale), max(top, y + ink[3] * scale)
-    at += tracking if glyphs else 0.0
-    ink = (left, bottom, right, top) if glyphs else (0.0, 0.0, 0.0, 0.0)
-    return Run(name, scale, tuple(glyphs), tuple(xs), tuple(ys), at, ink)
+    hb.shape(found.font, buffer, dict(_TABULAR) if tabular else None)
+    return buffer
 
 
 def _union(runs: Sequence[Run]) -> Ink:

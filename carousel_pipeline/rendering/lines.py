@@ -5,6 +5,7 @@ the most even one is taken, without a lone word at the end. A unit that is too w
 hyphen, then between graphemes (m15); a single grapheme that is still too wide shrinks its line.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -17,7 +18,7 @@ from carousel_pipeline.rendering import bidi
 from carousel_pipeline.rendering.breaks import hyphenations, opportunities
 from carousel_pipeline.rendering.fonts import Shaped, Voice, shape, voice
 from carousel_pipeline.rendering.style import Font
-from carousel_pipeline.rendering.text import NBSP, Emphasis, Paragraph, glue, graphemes
+from carousel_pipeline.rendering.text import GRAPHEME, NBSP, Emphasis, Paragraph, glue, graphemes
 
 ELLIPSIS = "…"
 _CAP = 0.74
@@ -108,13 +109,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    font: Font
+    """How a block is shaped; `voices` are those of each `Emphasis`, in the order of its values."""
+
+    voices: tuple[Voice, ...]
     language: str
     phrases: bool
 
     def shape(self, text: str, emphasis: Emphasis, level: int) -> Shaped:
-        speaker: Voice = voice(self.font, bold=Emphasis.BOLD in emphasis)
-        return shape(text, speaker, "rtl" if level % 2 else "ltr", self.language)
+        return shape(text, self.voices[emphasis], "rtl" if level % 2 else "ltr", self.language)
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,9 @@ def prepare(
 
     With `phrases`, Chinese and Japanese lines end between phrases rather than anywhere.
     """
-    return _prepare(tuple(paragraphs), _Setting(font, language, phrases), bullet, indent)
+    regular, bold = voice(font, bold=False), voice(font, bold=True)
+    setting = _Setting((regular, bold, regular, bold), language, phrases)
+    return _prepare(tuple(paragraphs), setting, bullet, indent)
 
 
 # A block holds a thousand objects: more of them would make every full garbage collection a pause of a third of a second.
@@ -400,38 +404,34 @@ def _part(unit: Unit, measure: float, setting: _Setting) -> Iterable[Unit]:
             if rest.width <= measure:
                 yield rest
                 return
-        hyphenated = [
-            part
-            for offset in offsets
-            if offset > start and (part := _sliced(unit, start, offset, setting, "-")).width <= measure
-        ]
-        if hyphenated:
-            part = hyphenated[-1]
-            yield part
-            start += len(part.text) - 1
-            continue
-        stop = _widest_stop(unit, start, measure, setting)
-        yield _sliced(unit, start, stop, setting, space=unit.space if stop == len(text) else 0.0)
+        part = _widest_part(unit, start, measure, setting)
+        stop = start + len(part.text)
+        for offset in reversed(offsets[bisect_right(offsets, start) : bisect_right(offsets, stop)]):
+            hyphenated = _sliced(unit, start, offset, setting, "-")
+            if hyphenated.width <= measure:
+                part, stop = hyphenated, offset
+                break
+        yield replace(part, space=unit.space) if stop == len(text) else part
         start = stop
 
 
-def _widest_stop(unit: Unit, start: int, measure: float, setting: _Setting) -> int:
-    """Return the offset after as many whole graphemes as fit, one at least.
+def _widest_part(unit: Unit, start: int, measure: float, setting: _Setting) -> Unit:
+    """Return as many whole graphemes as fit, one at least.
 
     Graphemes measured alone (and remembered) give the count almost exactly; shaping the part together settles it.
     """
-    clusters = graphemes(unit.text[start:])
-    count = 0
+    clusters: list[str] = []
     width = 0.0
-    for cluster in clusters:
-        width += setting.shape(cluster, unit.pieces[0].emphasis, unit.pieces[0].level).advance
-        if width > measure:
+    for match in GRAPHEME.finditer(unit.text[start:]):
+        width += setting.shape(match[0], unit.pieces[0].emphasis, unit.pieces[0].level).advance
+        if width > measure and clusters:
             break
-        count += 1
-    count = max(1, count)
-    while count > 1 and _sliced(unit, start, start + len("".join(clusters[:count])), setting).width > measure:
-        count -= 1
-    return start + len("".join(clusters[:count]))
+        clusters.append(match[0])
+    while True:
+        part = _sliced(unit, start, start + sum(map(len, clusters)), setting)
+        if part.width <= measure or len(clusters) == 1:
+            return part
+        clusters.pop()
 
 
 def _with_ellipsis(unit: Unit, setting: _Setting) -> Unit:

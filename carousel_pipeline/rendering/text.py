@@ -31,14 +31,14 @@ _INVISIBLE = regex.compile(
 )
 _ORPHAN_MARKS = regex.compile(r"(?<![\p{L}\p{N}\p{P}\p{S}\p{M}\u200d\ufe0f])\p{M}+")
 _ZALGO = regex.compile(r"(\p{M}{2})\p{Mn}+")
-_GRAPHEME = regex.compile(r"\X")
+GRAPHEME = regex.compile(r"\X")
 # Joiners and selectors need no glyph of their own.
 IGNORABLE = frozenset((0x200C, 0x200D, 0xFE0E, 0xFE0F, 0x00AD))
 
 
 def graphemes(text: str) -> list[str]:
     """Return the user-perceived characters of `text`."""
-    return _GRAPHEME.findall(text)
+    return GRAPHEME.findall(text)
 
 
 @dataclass(frozen=True, slots=True)
