@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import dagster as dg
 
+from carousel_pipeline import turns
 from carousel_pipeline.assets.claim import claimed
 from carousel_pipeline.assets.policy import dagster_errors
 from carousel_pipeline.assets.preview import contact_sheet
@@ -59,11 +60,14 @@ def rendered_slides(
                 store = artifacts.store()
                 began = time.perf_counter()
                 brand, brand_warning = brand_of(request, store)
-                drawn = draw(copy, style, brand, images, request, records, store)
-                drawing_ms = round((time.perf_counter() - began) * 1000)
-                shown = {row.position: row for row in records.artifacts(request.id, "slide").values()}
-                jpegs = [drawn[place] if place in drawn else store.get(row.key) for place, row in sorted(shown.items())]
-                pack(jpegs, copy, style, request, records, store)
+                with turns.working():
+                    drawn = draw(copy, style, brand, images, request, records, store)
+                    drawing_ms = round((time.perf_counter() - began) * 1000)
+                    shown = {row.position: row for row in records.artifacts(request.id, "slide").values()}
+                    jpegs = [
+                        drawn[place] if place in drawn else store.get(row.key) for place, row in sorted(shown.items())
+                    ]
+                    pack(jpegs, copy, style, request, records, store)
                 claim.rendered()
         slides = [_stored(row) for row in records.artifacts(request.id, "slide").values()]
     if claim is not None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from carousel_pipeline import turns
 from carousel_pipeline.imagery.interface import Judge, Picture, PictureBrief, Wish, accept
 from carousel_pipeline.imagery.normalise import PictureError, normalise, size_of
 from carousel_pipeline.providers import (
@@ -106,12 +107,15 @@ class GeminiPainter:
             record.request_id = answer.response_id
             if (data := _picture_in(answer)) is None:
                 raise CallFailedError(self._nothing(answer))
-            try:
-                jpeg = await asyncio.to_thread(normalise, data, brief.width, brief.height, backdrop=brief.palette[0])
-            except PictureError:
-                raise CallFailedError(self._failure("bad_picture", "undecodable")) from None
-            if fault := judge(jpeg, size_of(data)):
-                raise CallFailedError(self._failure("bad_picture", fault))
+            async with turns.async_working():
+                try:
+                    jpeg = await asyncio.to_thread(
+                        normalise, data, brief.width, brief.height, backdrop=brief.palette[0]
+                    )
+                except PictureError:
+                    raise CallFailedError(self._failure("bad_picture", "undecodable")) from None
+                if fault := judge(jpeg, size_of(data)):
+                    raise CallFailedError(self._failure("bad_picture", fault))
             usage = usage.model_copy(update={"images": 1, "duration_s": time.perf_counter() - started})
             record.usage = usage
         return Picture(jpeg, brief.width, brief.height, self.name, stand_in=False, usage=usage)

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from carousel_pipeline import turns
 from carousel_pipeline.errors import CarouselError, PermanentError
 from carousel_pipeline.imagery.checks import Fingerprint, Window, fault, fingerprint, reduced
 from carousel_pipeline.imagery.interface import Judge, Painter, Picture, PictureBrief, Wish
@@ -121,13 +122,14 @@ async def paint_deck(
         slides = briefs[brief.position - 1 : brief.position - 1 + brief.slides]
         async with slots:
             picture = await _paint(brief, painter, reference, log, judge_of(brief))
-            if picture is not None:
-                parts = _parts(brief, picture, slides[0])
-            else:
-                parts = [await _STAND_IN.paint(slide, None, log) for slide in slides]
-        arrived = list(zip(slides, parts, strict=True))
-        pictures.update({slide.position: part for slide, part in arrived})
-        keep(arrived)
+            async with turns.async_working():
+                if picture is not None:
+                    parts = _parts(brief, picture, slides[0])
+                else:
+                    parts = [await _STAND_IN.paint(slide, None, log) for slide in slides]
+                arrived = list(zip(slides, parts, strict=True))
+                pictures.update({slide.position: part for slide, part in arrived})
+                keep(arrived)
 
     # A panorama saves calls of a model; without one every slide is painted as it is, and joins its neighbours all the same.
     wanted = joined(briefs, "each" if painter.demo else mode)

@@ -7,6 +7,10 @@ backfills, runs whose start failed.
 The limits hold in all processes at once. One database lock covers "count, then mark as starting" and "count, then queue", so
 simultaneous submissions see each other. Dagster's daemon counts without the lock, and may have counted just before a run started
 here: `LimitedRunLauncher` counts again for it.
+
+A dispatch names one run. Whoever submits looks for it first, but in a rush an answer comes after the bot has stopped waiting, and
+the sensor looks in between: half of two hundred requests got a second run, which only found the request taken, tried again and
+failed. Under the lock the second one is seen, and cancelled before it starts.
 """
 
 import sys
@@ -16,10 +20,11 @@ from dagster._core.events import EngineEventData
 from dagster._core.launcher import LaunchRunContext
 from dagster._core.run_coordinator.base import SubmitRunContext
 from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator
-from dagster._core.storage.tags import BACKFILL_ID_TAG
+from dagster._core.storage.tags import BACKFILL_ID_TAG, PARENT_RUN_ID_TAG
 from dagster._utils.error import serializable_error_info_from_exc_info
 
 from carousel_pipeline.run_workers.places import active_runs, deciding, has_place
+from carousel_pipeline.tags import DISPATCH_TAG
 
 # More than this waiting is a rush: the queue sorts it out, and deciding stays quick.
 _LOOKED_AT = 50
@@ -34,6 +39,9 @@ class PromptRunCoordinator(QueuedRunCoordinator):
         if run.status is not DagsterRunStatus.NOT_STARTED or BACKFILL_ID_TAG in run.tags or run.run_op_concurrency:
             return super().submit_run(context)
         with deciding(self._instance) as limits:
+            if other := self._first_of_dispatch(run):
+                self._instance.report_run_canceled(run, f"Run {other} was submitted for the same dispatch")
+                return self._now(run)
             queued = self._instance.get_runs(
                 RunsFilter(statuses=[DagsterRunStatus.QUEUED]), limit=_LOOKED_AT, ascending=True
             )
@@ -43,6 +51,20 @@ class PromptRunCoordinator(QueuedRunCoordinator):
             self._instance.report_dagster_event(starting, run_id=run.run_id)
         self._launch(self._now(run), context)
         return self._now(run)
+
+    def _first_of_dispatch(self, run: DagsterRun) -> str | None:
+        """Return the run that was submitted for the same dispatch; who runs it again has decided to."""
+        key = run.tags.get(DISPATCH_TAG)
+        if key is None or PARENT_RUN_ID_TAG in run.tags:
+            return None
+        return next(
+            (
+                other.run_id
+                for other in self._instance.get_runs(RunsFilter(tags={DISPATCH_TAG: key}), ascending=True)
+                if other.run_id != run.run_id and other.status is not DagsterRunStatus.NOT_STARTED
+            ),
+            None,
+        )
 
     def _launch(self, run: DagsterRun, context: SubmitRunContext) -> None:
         try:

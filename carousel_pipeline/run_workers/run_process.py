@@ -31,6 +31,8 @@ from pathlib import Path
 
 import psutil
 
+from carousel_pipeline import turns
+
 DEFINITIONS = "carousel_pipeline.definitions"
 PRELOAD_DEFINITIONS = "_CAROUSEL_PRELOAD_DEFINITIONS"  # the one way to tell a fork server anything is its environment
 _PRELOAD = "carousel_pipeline.run_workers.preload"
@@ -47,6 +49,7 @@ _FORK_SERVER = frozenset(
 _FOLDER = "forks-"  # short: the path of a socket has hardly a hundred characters
 _PR_SET_PDEATHSIG = 1
 _LAST_WORDS_S = 10.0
+_TURNS_PER_CORE = 2  # a run that works also waits, for the database
 
 
 class PreloadError(Exception):
@@ -82,15 +85,16 @@ def start_fork_server(definitions: str) -> RunProcessContext:
         definitions: the module whose definitions it loads.
     """
     context = RunProcessContext()
-    _use_own_folder()
-    os.environ[PRELOAD_DEFINITIONS] = definitions
+    address = _use_own_folder() / "turns"
+    os.environ |= {PRELOAD_DEFINITIONS: definitions, turns.ADDRESS: str(address)}
     context.set_forkserver_preload(["__main__", _PRELOAD])
     if threading.active_count() > 1 or not _fork_the_fork_server():
         forkserver.ensure_running()
+    turns.Turns(address, _TURNS_PER_CORE * (os.cpu_count() or 1))
     return context
 
 
-def _use_own_folder() -> None:
+def _use_own_folder() -> Path:
     """Have multiprocessing keep its sockets where the next process finds them, and remove what dead processes left."""
     for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
         pid = left.name.removeprefix(_FOLDER).partition("-")[0]
@@ -101,6 +105,7 @@ def _use_own_folder() -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     # Private to multiprocessing. A Python that keeps it elsewhere makes a folder of its own, which only a clean end removes.
     vars(multiprocessing.current_process()).get("_config", {})["tempdir"] = folder
+    return Path(folder)
 
 
 def _fork_the_fork_server() -> bool:

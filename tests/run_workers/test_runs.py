@@ -12,11 +12,13 @@ from typing import Any
 
 import psutil
 import pytest
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 
 from carousel_pipeline.database import connect
 from carousel_pipeline.errors import TransientError
 from carousel_pipeline.run_workers.bench_stack import DagsterStack
 from carousel_pipeline.run_workers.coordinator import _LOOKED_AT
+from carousel_pipeline.tags import DISPATCH_TAG, USER_TAG
 
 pytestmark = pytest.mark.xdist_group("dagster_stack")
 PLACES = 5
@@ -27,10 +29,11 @@ Submit = Callable[..., str]
 def submit(dagster_stack: DagsterStack) -> Iterator[Submit]:
     submitted: list[str] = []
 
-    def launch(job: str, user: str | None = None) -> str:
+    def launch(job: str, user: str | None = None, *, dispatch: str | None = None, parent: str | None = None) -> str:
         key = str(uuid.uuid4())
         dagster_stack.add_partition("things", key)
-        run_id = dagster_stack.launch(job, key, {"carousel/user": user or key})
+        tags = {USER_TAG: user or key, DISPATCH_TAG: dispatch, PARENT_RUN_ID_TAG: parent, ROOT_RUN_ID_TAG: parent}
+        run_id = dagster_stack.launch(job, key, {tag: value for tag, value in tags.items() if value})
         submitted.append(run_id)
         return run_id
 
@@ -149,6 +152,21 @@ def test_simultaneous_submissions_never_exceed_the_limit(dagster_stack: DagsterS
     assert {dagster_stack.wait(run_id)["status"] for run_id in runs} == {"SUCCESS"}
     # The daemon marks a run as starting before the launcher counts again; such a run has no process.
     assert most <= PLACES + 1
+
+
+def test_a_dispatch_gets_one_run_however_often_it_is_submitted(dagster_stack: DagsterStack, submit: Submit) -> None:
+    key = str(uuid.uuid4())
+    with ThreadPoolExecutor(4) as threads:
+        runs = [one.result() for one in [threads.submit(submit, "wait", dispatch=key) for _ in range(4)]]
+    first = next(run_id for run_id in runs if dagster_stack.run(run_id)["status"] != "CANCELED")
+    others = [run_id for run_id in runs if run_id != first]
+    assert {dagster_stack.run(run_id)["status"] for run_id in others} == {"CANCELED"}
+    assert all("PIPELINE_STARTING" not in events(dagster_stack, run_id) for run_id in others)
+    go(dagster_stack).touch()
+    assert dagster_stack.wait(first)["status"] == "SUCCESS"
+    assert dagster_stack.run(submit("wait", dispatch=key))["status"] == "CANCELED"
+    again = submit("wait", dispatch=key, parent=first)  # as the button of the Dagster UI does
+    assert dagster_stack.wait(again)["status"] == "SUCCESS"
 
 
 def test_one_users_rush_does_not_keep_another_waiting(dagster_stack: DagsterStack, submit: Submit) -> None:
