@@ -7,11 +7,12 @@ Styles and fonts load once per process, on first use. Everything here may be cal
 
 from collections.abc import Sequence
 
+from carousel_pipeline.rendering.brand import Brand
 from carousel_pipeline.rendering.budgets import Budget, budgets
 from carousel_pipeline.rendering.canvas import canvas
 from carousel_pipeline.rendering.draw import RenderedSlide, draw_slide, render_slide
 from carousel_pipeline.rendering.encode import to_jpeg, to_pdf, to_png
-from carousel_pipeline.rendering.layout import Brand, layout_deck
+from carousel_pipeline.rendering.layout import layout_deck
 from carousel_pipeline.rendering.scene import DeckLayout, LayoutWarning, SlideLayout
 from carousel_pipeline.rendering.shortening import Excess, must_shrink
 from carousel_pipeline.rendering.style import DEFAULT_STYLE, Style, load_style, load_styles

@@ -16,7 +16,8 @@ _UNBREAKABLE = regex.compile(
     r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Devanagari}\p{M}0-9!\"#$%&'()*+,.:;<=>@\[\\\]^_`{|}~«»„“”‘’…№\u00a0\u200d\u200c]*"  # noqa: RUF001  # real quotation marks
 )
 _CLASSES = regex.compile(
-    r"(?P<han>[\p{lb=ID}\p{lb=EB}\p{lb=EM}\p{lb=H2}\p{lb=H3}\p{lb=RI}\p{Emoji_Presentation}])"
+    r"(?P<emoji>[\p{lb=EB}\p{lb=EM}\p{lb=RI}\p{Emoji_Presentation}])"
+    r"|(?P<han>[\p{lb=ID}\p{lb=H2}\p{lb=H3}])"
     r"|(?P<thai>\p{lb=SA})"
     r"|(?P<open>[\p{lb=OP}\p{Pi}])"
     r"|(?P<close>[\p{lb=CL}\p{lb=CP}\p{lb=EX}\p{lb=IS}\p{lb=NS}\p{lb=CJ}\p{lb=IN}\p{Pf}])"
@@ -77,8 +78,8 @@ def _kind(cluster: str) -> str:
 
 def _may_break(kinds: list[str], clusters: list[tuple[int, str]], index: int, *, long: bool) -> bool:
     before, after = kinds[index - 1], kinds[index]
-    if after in {"close", "glue", "hyphen", "slash"} or before in {"open", "glue"}:
-        return False
+    if after in {"close", "glue", "hyphen", "slash", "emoji"} or before in {"open", "glue"}:
+        return False  # an emoji belongs to what it follows, also to another one
     if before == "hyphen":
         # "-5", "--flag" and short compounds stay whole; a long compound may part after two letters.
         lettered = index >= _LETTERS + 1 and kinds[index - 2] == "other" and kinds[index - 3] == "other"
@@ -94,7 +95,7 @@ def _may_break(kinds: list[str], clusters: list[tuple[int, str]], index: int, *,
         )
     if after == "dash":
         return False
-    return "han" in {before, after}
+    return "han" in {before, after} or before == "emoji"
 
 
 def _thai_breaks(word: str) -> frozenset[int]:

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.paths import resource
 from carousel_pipeline.rendering.background import decode
+from carousel_pipeline.rendering.brand import Brand
 from carousel_pipeline.rendering.canvas import CANVASES, canvas
 from carousel_pipeline.rendering.draw import draw_slide
 from carousel_pipeline.rendering.encode import to_jpeg, to_pdf, to_png
-from carousel_pipeline.rendering.layout import Brand, layout_deck
+from carousel_pipeline.rendering.layout import layout_deck
 from carousel_pipeline.rendering.scene import LayoutWarning
 from carousel_pipeline.rendering.style import Style, load_style, parse_style
 from carousel_pipeline.requests import Deck, Ratio

@@ -17,7 +17,18 @@ import uharfbuzz as hb  # type: ignore[import-untyped]  # the library ships no t
 from PIL import Image
 
 from carousel_pipeline.rendering import background, shapes
-from carousel_pipeline.rendering.colour import AA, BLACK, Pixels, Rgb, luminance, luminance_of, readable, rgb
+from carousel_pipeline.rendering.colour import (
+    AA,
+    BLACK,
+    TARGET,
+    Pixels,
+    Rgb,
+    luminance,
+    luminance_of,
+    ratio,
+    readable,
+    rgb,
+)
 from carousel_pipeline.rendering.encode import to_jpeg
 from carousel_pipeline.rendering.fonts import face
 from carousel_pipeline.rendering.logo import paint_logo
@@ -89,13 +100,8 @@ def draw_slide(
         shapes.paint(surface, shape)
     layout = _by_day(layout, surface.image)
     inks = {index: rgb(text.colour) for index, text in enumerate(layout.texts)}
-    for scrim in layout.scrims:
-        if scrim.kind != "veil":
-            _card(surface, scrim, inks)
-    for scrim in layout.scrims:
-        if scrim.kind == "veil":
-            _veil(surface, scrim, layout, inks)
-    for shape in layout.furniture:
+    _scrims(surface, layout, inks)
+    for shape in _marked(surface, layout.furniture):
         shapes.paint(surface, shape)
     worst, accents = _checked(surface, layout, inks)
     if logo and layout.logo:
@@ -108,13 +114,25 @@ def draw_slide(
     return surface.image, worst, inside
 
 
+def _scrims(surface: Surface, layout: SlideLayout, inks: dict[int, Rgb]) -> None:
+    """Lay what stands between picture and texts, cards first."""
+    for scrim in layout.scrims:
+        if scrim.kind in {"card", "glass"}:
+            _card(surface, scrim, inks)
+    for scrim in layout.scrims:
+        if scrim.kind == "veil":
+            _veil(surface, scrim, layout, inks)
+        elif scrim.kind == "shade":
+            _shade(surface, scrim, layout.texts[scrim.texts[0]], inks)
+
+
 def _by_day(layout: SlideLayout, image: Image.Image) -> SlideLayout:
     """Return the layout in its daylight colours when it has some and the picture under its main text is light."""
     day = layout.daylight
-    veiled = [scrim for scrim in layout.scrims if scrim.kind == "veil"]
-    if day is None or not veiled:
+    main = [scrim for scrim in layout.scrims if scrim.kind != "shade"]
+    if day is None or not main:
         return layout
-    left, top, right, bottom = (round(value) for value in veiled[0].box)
+    left, top, right, bottom = (round(value) for value in main[0].box)
     if float(luminance(np.asarray(image.crop((left, top, right, bottom)).reduce(16))).mean()) < _LIGHT:
         return layout
     night = {text.colour for text in layout.texts if text.over_picture}
@@ -124,7 +142,12 @@ def _by_day(layout: SlideLayout, image: Image.Image) -> SlideLayout:
             replace(text, colour=day.ink, accent=day.accent) if text.over_picture else text for text in layout.texts
         ),
         scrims=tuple(replace(scrim, fill=day.veil) for scrim in layout.scrims),
-        furniture=tuple(replace(shape, fill=day.ink) if shape.fill in night else shape for shape in layout.furniture),
+        furniture=tuple(
+            replace(shape, fill=day.ink, otherwise=day.veil if shape.otherwise else None)
+            if shape.fill in night
+            else shape
+            for shape in layout.furniture
+        ),
     )
 
 
@@ -200,6 +223,45 @@ def _veil(surface: Surface, scrim: ScrimPlace, layout: SlideLayout, inks: dict[i
     across = _reach(width, scrim.box[0], scrim.box[2], scrim.fade)[left:right] if scrim.axis == "x" else None
     # Beside a picture that ends, a veil over the whole width would soil the ground.
     lay(surface.rgbx[top:bottom, left:right], found.veil, rows[top:bottom], across)
+
+
+def _shade(surface: Surface, scrim: ScrimPlace, text: TextBox, inks: dict[int, Rgb]) -> None:
+    """Make a small text readable: in the other ink on a light picture, else over a veil that ends around it."""
+    (index,) = scrim.texts
+    ground = surface.thinned(text.ink, _SAMPLE)
+    light = luminance(ground)
+    inks_here = [inks[index], rgb(scrim.fill)]
+    for ink in inks_here:
+        if worst_ratio(light, ink) >= TARGET:
+            inks[index] = ink
+            return
+    # Spots of both kinds: the ink that suits most of them, and a veil for the rest.
+    ink = _standing_out(light, inks_here)
+    found = solve(ground, ink, inks_here[1 - inks_here.index(ink)])
+    inks[index] = found.ink
+    height, width, _ = surface.rgbx.shape
+    left, right = max(0, round(scrim.box[0] - scrim.fade)), min(width, round(scrim.box[2] + scrim.fade))
+    rows = profile(height, scrim.box[1], scrim.box[3], scrim.fade) * np.float32(found.opacity)
+    across = profile(right - left, scrim.box[0] - left, scrim.box[2] - left, scrim.fade)
+    lay(surface.rgbx[:, left:right], found.veil, rows, across)
+
+
+def _standing_out(light: npt.NDArray[np.float32], inks: Sequence[Rgb]) -> Rgb:
+    """Return the ink, of one and its opposite, that stands out better from most of the ground."""
+    mean = float(light.mean())
+    return max(inks, key=lambda ink: ratio(luminance_of(ink), mean))
+
+
+def _marked(surface: Surface, furniture: Sequence[Shape]) -> Sequence[Shape]:
+    """Return the furniture with its marks on the picture in the better of their two colours, the same for all."""
+    marks = [shape for shape in furniture if shape.otherwise]
+    if not marks:
+        return furniture
+    own, other = rgb(marks[0].fill), rgb(marks[0].otherwise or marks[0].fill)
+    light = luminance(surface.thinned(union([shape.box for shape in marks]), _SAMPLE))
+    if _standing_out(light, (own, other)) == own:
+        return furniture
+    return [replace(shape, fill=shape.otherwise) if shape.otherwise else shape for shape in furniture]
 
 
 def _reach(length: int, start: float, end: float, fade: float) -> npt.NDArray[np.float32]:

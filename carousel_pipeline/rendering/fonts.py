@@ -31,6 +31,9 @@ _REGULAR = 400
 _EMBOLDEN = 0.024
 _TABULAR = MappingProxyType({"tnum": True, "lnum": True})
 _JOINED = regex.compile(r"[\p{Arabic}\p{Devanagari}\p{Thai}]")
+_SHARED = frozenset("“”‘’…—·")  # noqa: RUF001  # as they are typed
+_OPENING = frozenset("“‘")  # noqa: RUF001  # as above
+_HAN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
 _EMOJI_LIKE = regex.compile(
     r"\p{Emoji_Presentation}|\uFE0F|\p{Regional_Indicator}|[\U0001F3FB-\U0001F3FF]|\u20E3|\p{Extended_Pictographic}\u200d"
 )
@@ -238,8 +241,13 @@ def _segments(text: str, speaker: Voice) -> list[tuple[str, str | None, str]]:
     segments: list[tuple[str, str | None, str]] = []
     name = script = None
     part = ""
-    for grapheme in graphemes(text):
+    clusters = graphemes(text)
+    for index, grapheme in enumerate(clusters):
         own_name, own_script = _drawer(speaker.faces, grapheme)
+        if grapheme in _SHARED and (beside := _han_beside(clusters, index)):
+            # Latin and Chinese share these signs, but not their width and place.
+            theirs, _ = _drawer(speaker.faces, beside)
+            own_name = theirs if theirs and face(theirs).draws(grapheme) else own_name
         if own_name is None:
             continue  # hygiene has reported and replaced it; what is left are selectors and joiners on their own
         if own_name == name and (own_script is None or script is None or own_script == script):
@@ -259,6 +267,14 @@ def _drawer(faces: tuple[str, ...], grapheme: str) -> tuple[str | None, str | No
     """Return the face that draws a grapheme and the grapheme's script, as far as there are any."""
     match = _SCRIPTS.match(grapheme)
     return _pick(faces, grapheme), match.lastgroup if match else None
+
+
+def _han_beside(clusters: Sequence[str], index: int) -> str | None:
+    """Return the Chinese or Japanese sign that a shared one belongs to: what an opening quote precedes, any other follows."""
+    way = 1 if clusters[index] in _OPENING else -1
+    while 0 <= index < len(clusters) and clusters[index] in _SHARED:
+        index += way
+    return clusters[index] if 0 <= index < len(clusters) and _HAN.match(clusters[index]) else None
 
 
 def _shape_run(

@@ -1,6 +1,7 @@
 """The small fixed things of a slide: counters, handles, progress, arrows, decoration. Pure.
 
-They keep their corner on every slide of a deck. A corner row reserves its height, so main text never meets it.
+They keep their corner on every slide of a deck, and in one read from the right the opposite corner. A corner row reserves its
+height, so main text never meets it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,6 +55,7 @@ class _Row:
     role: RoleStyle
     area: Box
     full_picture: bool
+    from_right: bool
     texts: list[TextBox]
     shapes: list[Shape]
     chipped: set[str]
@@ -79,15 +81,19 @@ class _Row:
         found: str = getattr(colours, item.ink)
         return found
 
+    def other_ink(self) -> str | None:
+        """Return what a mark on the picture is drawn in where its own ink would drown."""
+        return self.style.colours.veil if self.full_picture else None
+
 
 def furnish(role: RoleStyle, style: Style, area: Box, position: int, total: int, language: str, handle: str,
-    logo: float | None = None,
+    logo: float | None = None, *, from_right: bool = False,
 ) -> Bars:  # fmt: skip
     """Return a slide's furniture; what has nothing to say (a handle without a brand, a counter of one) is left out.
 
     A logo, told by its width / height, stands before the handle or in its place. `area` is where words may stand.
     """
-    row = _Row(style, role, area, role.picture.place == "full", [], [], set())
+    row = _Row(style, role, area, role.picture.place == "full", from_right, [], [], set())
     shown: list[tuple[Furniture, str, float | None]] = []
     for item in role.furniture:
         words = _words(item, position, total, language, handle)
@@ -137,12 +143,13 @@ def _words(item: Furniture, position: int, total: int, language: str, handle: st
     return ""
 
 
-def _horizontal(at: str, safe: Box, width: float) -> float:
-    if at.endswith("left"):
-        return safe[0]
-    if at.endswith("right"):
-        return safe[2] - width
-    return (safe[0] + safe[2] - width) / 2
+def _horizontal(row: _Row, at: str, width: float) -> float:
+    left, _, right, _ = row.area
+    if at.endswith("right" if row.from_right else "left"):
+        return left
+    if at.endswith("left" if row.from_right else "right"):
+        return right - width
+    return (left + right - width) / 2
 
 
 def _place_text(row: _Row, item: Furniture, words: str, language: str, middle: float, logo: float | None) -> None:
@@ -154,10 +161,11 @@ def _place_text(row: _Row, item: Furniture, words: str, language: str, middle: f
     tall = _height(item, words, logo)
     before = mark_wide + (size * _LOGO_GAP if words else 0.0) if logo else 0.0
     width = before + shaped.advance * size + 2 * side
-    left = _horizontal(item.at, row.area, width)
+    left = _horizontal(row, item.at, width)
     top = middle - tall / 2
     if logo:
-        row.logo = (left + side, middle - mark_tall / 2, left + side + mark_wide, middle + mark_tall / 2)
+        start = left + width - side - mark_wide if row.from_right else left + side
+        row.logo = (start, middle - mark_tall / 2, start + mark_wide, middle + mark_tall / 2)
     baseline = round(_within(middle + size * 0.365, shaped, size, row.area))
     if item.chip:
         fill: str = getattr(row.style.colours, item.chip)
@@ -171,7 +179,16 @@ def _place_text(row: _Row, item: Furniture, words: str, language: str, middle: f
     if item.chip:
         row.chipped.add(name)
     row.texts.append(
-        one_line(name, shaped, size, left + side + before, baseline, inks, words.strip(), over_picture=over)
+        one_line(
+            name,
+            shaped,
+            size,
+            left + side + (0.0 if row.from_right else before),
+            baseline,
+            inks,
+            words.strip(),
+            over_picture=over,
+        )
     )
 
 
@@ -194,42 +211,41 @@ def _fitted(row: _Row, item: Furniture, words: str, language: str) -> Shaped:
 
 
 def _place_shape(row: _Row, item: Furniture, position: int, total: int, middle: float) -> None:
-    colour = row.ink(item)
     size = item.size
     top = middle - size / 2
     if item.kind == "progress":
         width = row.area[2] - row.area[0] if item.at in {"top", "bottom"} else (row.area[2] - row.area[0]) * 0.3
-        left = _horizontal(item.at, row.area, width)
         gap = max(6.0, size * 1.2)
-        segment = (width - gap * (total - 1)) / total
-        for index in range(total):
-            start = left + index * (segment + gap)
-            opacity = 1.0 if index < position else 0.28
-            row.shapes.append(
-                Shape("rect", (start, top, start + segment, top + size), colour, opacity, radius=size / 2)
-            )
-        return
-    pitch = size * 2.1
-    active = size * 2.6
-    width = pitch * (total - 1) + active
-    at = _horizontal(item.at, row.area, width)
-    for index in range(total):
-        wide = active if index == position - 1 else size
-        row.shapes.append(
-            Shape(
-                "rect", (at, top, at + wide, top + size), colour, 1.0 if index == position - 1 else 0.4, radius=size / 2
-            )
-        )
-        at += wide + pitch - size
+        lengths = [(width - gap * (total - 1)) / total] * total
+        shown, rest = position, 0.28
+    else:
+        gap = size * 1.1
+        lengths = [size * 2.6 if index == position - 1 else float(size) for index in range(total)]
+        width = sum(lengths) + gap * (total - 1)
+        shown, rest = 0, 0.4
+    at = _horizontal(row, item.at, width)
+    order = range(total - 1, -1, -1) if row.from_right else range(total)
+    for index in order:
+        opacity = 1.0 if index < shown or index == position - 1 else rest
+        box = (at, top, at + lengths[index], top + size)
+        row.shapes.append(Shape("rect", box, row.ink(item), opacity, radius=size / 2, otherwise=row.other_ink()))
+        at += lengths[index] + gap
 
 
-def place_decor(decor: Sequence[Decor], style: Style, anchors: Mapping[str, Box]) -> Mapping[str, tuple[Shape, ...]]:
+def place_decor(
+    decor: Sequence[Decor], style: Style, anchors: Mapping[str, Box], *, from_right: bool = False
+) -> Mapping[str, tuple[Shape, ...]]:
     """Return the decoration by layer, in pixels; `anchors` are the boxes of slide, safe area and picture.
 
     An ornament of a picture stays whole where the picture stands near the slide's edge.
     """
     layers: dict[str, list[Shape]] = {"back": [], "under": [], "over": []}
-    for item in decor:
+    for drawn in decor:
+        item = (
+            drawn.model_copy(update={"left": drawn.right, "right": drawn.left, "angle": -drawn.angle})
+            if from_right
+            else drawn
+        )
         fill: str = getattr(style.colours, item.fill)
         layers[item.layer].append(
             Shape(

@@ -16,9 +16,10 @@ from typing import get_args
 import click
 import numpy as np
 
+from carousel_pipeline.rendering.brand import Brand
 from carousel_pipeline.rendering.breaks import hyphenations
 from carousel_pipeline.rendering.draw import draw_slide
-from carousel_pipeline.rendering.layout import Brand, layout_deck
+from carousel_pipeline.rendering.layout import layout_deck
 from carousel_pipeline.rendering.scene import SlideLayout
 from carousel_pipeline.rendering.style import load_styles
 from carousel_pipeline.rendering.typeset import OVERHANG

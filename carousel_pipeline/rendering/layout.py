@@ -8,16 +8,17 @@ deck, not the slide, so that swiping shows one hand; one slide with far more tex
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from carousel_pipeline.rendering import bidi
+from carousel_pipeline.rendering.brand import Brand, with_brand
 from carousel_pipeline.rendering.canvas import CANVASES, Canvas
-from carousel_pipeline.rendering.colour import contrast, hex_of, readable, rgb
+from carousel_pipeline.rendering.colour import hex_of, luminance_of, readable, rgb
 from carousel_pipeline.rendering.fonts import drawable
 from carousel_pipeline.rendering.furniture import Bars, furnish, place_decor
 from carousel_pipeline.rendering.lines import Block, Line, prepare
-from carousel_pipeline.rendering.logo import MAX_BYTES, proportion
+from carousel_pipeline.rendering.logo import proportion
 from carousel_pipeline.rendering.regions import regions, safe_area, words_area
 from carousel_pipeline.rendering.scene import (
     Box,
@@ -32,7 +33,7 @@ from carousel_pipeline.rendering.scene import (
     overlap,
     union,
 )
-from carousel_pipeline.rendering.style import Colour, RoleStyle, Style, Text
+from carousel_pipeline.rendering.style import RoleStyle, Style, Text
 from carousel_pipeline.rendering.text import Clean, parse, sanitize
 from carousel_pipeline.rendering.typeset import Column, Inks, Spacing, height, spacing, typeset
 from carousel_pipeline.requests import Deck, Ratio, Slide
@@ -45,45 +46,17 @@ _STRETCH = 0.8
 _EMPTY = 0.11
 # A longer Chinese text needs the room that breaking between phrases costs.
 _FEW_SIGNS = 90
-_CALM_STEPS = 7
-_SHORT_LINE = 0.55
-_COMFORT = 9
+_CALM_STEPS = 10
+_CALMEST = 7
+# How far a body's step may lie above its heading's, and from where on that is worth a size of its own.
+_APART = 10
+_WORTH = 2
+_SHADE_FADE = 150
+_SHORT_LINE = 0.61
+# Below which size a picture gives way: on a slide that is read sooner than on one that is looked at.
+_COMFORT = MappingProxyType({"cover": 9, "body": 13, "last": 9})
 _SMALLEST_PICTURE = 0.15
 _SMALLEST_ROUND = 0.22
-
-
-class Brand(BaseModel):
-    """What a user puts on every slide.
-
-    Attributes:
-        handle: shown where the style has a place for it.
-        accent: replaces the style's accent; moved as far as contrast needs.
-        logo: an image file, shown before the handle or in its place; Base64 in JSON.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
-
-    handle: Annotated[str, Field(max_length=40)] = ""
-    accent: Colour | None = None
-    logo: Annotated[bytes | None, Field(repr=False, max_length=MAX_BYTES)] = None
-
-
-def with_brand(style: Style, brand: Brand | None) -> Style:
-    """Return the style in the brand's accent, every pair of colours still readable."""
-    if brand is None or brand.accent is None:
-        return style
-    old = style.colours
-    accent = hex_of(readable(rgb(brand.accent), [rgb(old.background)]))
-    colours = old.model_copy(
-        update={
-            "accent": accent,
-            "on_accent": max(
-                (old.text, old.background, "#ffffff", "#000000"), key=lambda ink: contrast(rgb(ink), rgb(accent))
-            ),
-            "panel_accent": hex_of(readable(rgb(brand.accent), [rgb(old.panel)])),
-        }
-    )
-    return style.model_copy(update={"colours": colours, "palette": (*style.palette[:-1], accent)})
 
 
 def layout_deck(deck: Deck, style: Style, ratio: Ratio, brand: Brand | None = None) -> DeckLayout:
@@ -96,18 +69,33 @@ def layout_deck(deck: Deck, style: Style, ratio: Ratio, brand: Brand | None = No
     canvas = CANVASES[ratio]
     handle = brand.handle if brand else ""
     logo = proportion(brand.logo) if brand and brand.logo else None
+    from_right = _read_from_right(deck)
     plans = [
-        _plan(slide, index + 1, len(deck.slides), deck.language, style, canvas, handle, logo)
+        _plan(slide, index + 1, len(deck.slides), deck.language, style, canvas, handle, logo, from_right=from_right)
         for index, slide in enumerate(deck.slides)
     ]
-    steps = _deck_steps([(plan.slide.role, plan.step) for plan in plans])
-    plans = _stretched(plans, [step for step, _ in steps])
-    slides = tuple(_place(plan, step, shrunk=shrunk) for plan, (step, shrunk) in zip(plans, steps, strict=True))
+    headings = _deck_steps([(plan.slide.role, plan.steps.heading) for plan in plans])
+    bodies = _deck_steps([(plan.slide.role, plan.steps.body) for plan in plans])
+    steps = [_Steps(heading, body) for (heading, _), (body, _) in zip(headings, bodies, strict=True)]
+    # A long heading in smaller type is no surprise; body text that changes its size is.
+    shrunk = [
+        body if plan.body.items else heading
+        for plan, (_, heading), (_, body) in zip(plans, headings, bodies, strict=True)
+    ]
+    plans = _stretched(plans, steps)
+    slides = tuple(
+        _place(plan, sizes, shrunk=smaller) for plan, sizes, smaller in zip(plans, steps, shrunk, strict=True)
+    )
     return DeckLayout(style.id, style.version, ratio, slides)
 
 
+def _read_from_right(deck: Deck) -> bool:
+    """Return whether most headings start at the right; a deck is mirrored as a whole, so that nothing jumps between slides."""
+    return sum(bidi.base_level(slide.heading) for slide in deck.slides) * 2 > len(deck.slides)
+
+
 def _deck_steps(found: Sequence[tuple[str, int]]) -> list[tuple[int, bool]]:
-    """Return each slide's step of size and whether it stands below its deck's."""
+    """Return each slide's step of size, of headings or bodies, and whether it stands below its deck's."""
     shared: dict[str, int] = {}
     for role in {role for role, _ in found}:
         steps = sorted(step for other, step in found if other == role)
@@ -116,14 +104,14 @@ def _deck_steps(found: Sequence[tuple[str, int]]) -> list[tuple[int, bool]]:
     return [(min(step, shared[role]), step < shared[role]) for role, step in found]
 
 
-def _stretched(plans: Sequence["_Plan"], steps: Sequence[int]) -> list["_Plan"]:
+def _stretched(plans: Sequence["_Plan"], steps: Sequence["_Steps"]) -> list["_Plan"]:
     """Give the room that no slide of a role needs for text to its pictures, the same to all of them.
 
     A slide that would still be empty for the most part of its column gets a larger picture of its own.
     """
     spare = [
-        0.0 if plan.extra else plan.column[3] - plan.column[1] - _set(plan, step, quick=True).needed
-        for plan, step in zip(plans, steps, strict=True)
+        0.0 if plan.extra else plan.column[3] - plan.column[1] - _set(plan, sizes, quick=True).needed
+        for plan, sizes in zip(plans, steps, strict=True)
     ]
     shared = {
         role: max(
@@ -139,16 +127,21 @@ def _stretched(plans: Sequence["_Plan"], steps: Sequence[int]) -> list["_Plan"]:
     return grown
 
 
-def _mirrored(heading: Block) -> bool:
-    """Return whether a slide is read from the right."""
-    return bool(heading.items and heading.items[0].base)
-
-
 def _with_regions(plan: "_Plan", extra: int) -> "_Plan":
     picture, column = regions(
-        plan.role, plan.canvas, safe_area(plan.style, plan.canvas), plan.bars, extra, mirrored=_mirrored(plan.heading)
+        plan.role, plan.canvas, safe_area(plan.style, plan.canvas), plan.bars, extra, from_right=plan.from_right
     )
     return replace(plan, picture=picture, column=column, extra=extra)
+
+
+class _Steps(NamedTuple):
+    """Sizes of heading and body, from 0 (smallest) to `_STEPS` (largest)."""
+
+    heading: int
+    body: int
+
+
+_SMALLEST = _Steps(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +149,8 @@ class _Plan:
     """One slide with everything decided but the size of its text.
 
     Attributes:
-        step: 0 (smallest) to `_STEPS` (largest) that this slide alone could take.
+        from_right: whether the deck is mirrored.
+        steps: what this slide alone could take.
         extra: pixels by which the picture is higher than its style's share.
     """
 
@@ -173,12 +167,13 @@ class _Plan:
     body: Block
     number: Block | None
     missing: tuple[LayoutWarning, ...]
-    step: int
+    from_right: bool
+    steps: _Steps = _SMALLEST
     extra: int = 0
 
 
 def _plan(slide: Slide, position: int, total: int, language: str, style: Style, canvas: Canvas, handle: str,
-    logo: float | None,
+    logo: float | None, *, from_right: bool,
 ) -> _Plan:  # fmt: skip
     role = style.role(slide.role)
     heading, body = sanitize(slide.heading, drawable), sanitize(slide.body, drawable)
@@ -186,33 +181,34 @@ def _plan(slide: Slide, position: int, total: int, language: str, style: Style, 
     bars = furnish(
         role,
         style,
-        words_area(role, canvas, safe),
+        words_area(role, canvas, safe, from_right=from_right),
         position,
         total,
         language,
         sanitize(handle.replace("\n", " "), drawable).text,
         logo,
+        from_right=from_right,
     )
     fonts = style.fonts
     title = prepare(
         parse(heading.text), fonts.heading, language, role.heading.bullet, role.heading.indent, phrases=True
     )
-    picture, column = regions(role, canvas, safe, bars, mirrored=_mirrored(title))
+    picture, column = regions(role, canvas, safe, bars, from_right=from_right)
     plan = _Plan(
         slide, position, total, style, role, canvas, bars, picture, column, title,
         prepare(
             parse(body.text), fonts.body, language, role.body.bullet, role.body.indent, phrases=len(body.text) <= _FEW_SIGNS
         ),
         _number(role, style, position, language),
-        (*_missing("heading", heading), *_missing("body", body)), 0,
+        (*_missing("heading", heading), *_missing("body", body)), from_right,
     )  # fmt: skip
-    step = _best_step(plan)
-    if step < _COMFORT and (extra := _shrinkable(plan)) < 0:
-        step = _best_step(_with_regions(plan, extra))
+    steps = _best_steps(plan)
+    if steps.heading < _COMFORT[slide.role] and (extra := _shrinkable(plan)) < 0:
+        steps = _best_steps(_with_regions(plan, extra))
         # Words, not height, may have set the size: take only what it needs.
-        extra = max(extra, -math.ceil(max(0.0, _set(plan, step).needed - (plan.column[3] - plan.column[1]))))
+        extra = max(extra, -math.ceil(max(0.0, _set(plan, steps).needed - (plan.column[3] - plan.column[1]))))
         plan = _with_regions(plan, extra)
-    return replace(plan, step=step)
+    return replace(plan, steps=steps)
 
 
 def _shrinkable(plan: _Plan) -> int:
@@ -220,7 +216,8 @@ def _shrinkable(plan: _Plan) -> int:
     frame = plan.role.picture
     if frame.place == "full" or plan.canvas.wide:
         return 0
-    missing = _set(plan, _COMFORT, quick=True).needed - (plan.column[3] - plan.column[1])
+    comfort = _COMFORT[plan.slide.role]
+    missing = _set(plan, _Steps(comfort, comfort), quick=True).needed - (plan.column[3] - plan.column[1])
     usable = plan.canvas.height - plan.canvas.top - plan.canvas.bottom
     least = _SMALLEST_ROUND if frame.place in {"disc", "arch"} else _SMALLEST_PICTURE
     return -max(0, min(math.ceil(missing), round(usable * (frame.share - least))))
@@ -263,11 +260,11 @@ def _gaps(plan: _Plan, *, body: bool) -> float:
     return between + (number.size * (plan.number.top + 0.06) + plan.role.gap if number and plan.number else 0)
 
 
-def _set(plan: _Plan, step: int, *, quick: bool = False) -> _Set:
-    """Break the texts at a step of size; `quick` is enough to know whether they fit."""
+def _set(plan: _Plan, steps: _Steps, *, quick: bool = False) -> _Set:
+    """Break the texts at their sizes; `quick` is enough to know whether they fit."""
     role = plan.role
     width = plan.column[2] - plan.column[0]
-    heading_size, body_size = _size(role.heading, step), _size(role.body, step)
+    heading_size, body_size = _size(role.heading, steps.heading), _size(role.body, steps.body)
     heading = plan.heading.wrap(width / heading_size, "quick" if quick else _shape(role.heading))
     body = plan.body.wrap(width / body_size, "quick" if quick else _shape(role.body))
     heading_rhythm = spacing(plan.heading, heading_size, role.heading.leading, role.heading.paragraph_gap)
@@ -284,11 +281,11 @@ def _shape(text: Text) -> Literal["ragged", "even"]:
     return "even" if text.balance else "ragged"
 
 
-def _fits(plan: _Plan, step: int, *, whole_words: bool) -> bool:
+def _fits(plan: _Plan, steps: _Steps, *, whole_words: bool) -> bool:
     width = plan.column[2] - plan.column[0]
-    if whole_words and plan.heading.parts_words(width / _size(plan.role.heading, step)):
+    if whole_words and plan.heading.parts_words(width / _size(plan.role.heading, steps.heading)):
         return False
-    tried = _set(plan, step, quick=True)
+    tried = _set(plan, steps, quick=True)
     return (
         tried.needed <= plan.column[3] - plan.column[1]
         and len(tried.heading) <= plan.role.heading.lines
@@ -296,32 +293,47 @@ def _fits(plan: _Plan, step: int, *, whole_words: bool) -> bool:
     )
 
 
-def _best_step(plan: _Plan) -> int:
-    """Return the largest step that fits; a heading keeps its words whole if any size allows that."""
+def _best_steps(plan: _Plan) -> _Steps:
+    """Return the largest sizes that fit; a heading keeps its words whole if any size allows that."""
     width = plan.column[2] - plan.column[0]
     whole = not plan.heading.parts_words(width / _size(plan.role.heading, 0))
     low, high = 0, _STEPS if whole else _PARTED_HEADING
     while low < high:
         middle = (low + high + 1) // 2
-        if _fits(plan, middle, whole_words=whole):
+        if _fits(plan, _Steps(middle, middle), whole_words=whole):
             low = middle
         else:
             high = middle - 1
-    return _calmer(plan, low, whole_words=whole)
+    return _larger_body(plan, _calmer(plan, low, whole_words=whole), whole_words=whole)
+
+
+def _larger_body(plan: _Plan, step: int, *, whole_words: bool) -> _Steps:
+    """Return the sizes with a larger body where only the heading kept it small: one word more would have wrapped."""
+    low, high = step + _WORTH, min(_STEPS, step + _APART)
+    if low > high or not plan.body.items or not _fits(plan, _Steps(step, low), whole_words=whole_words):
+        return _Steps(step, step)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _fits(plan, _Steps(step, middle), whole_words=whole_words):
+            low = middle
+        else:
+            high = middle - 1
+    return _Steps(step, low)
 
 
 def _calmer(plan: _Plan, step: int, *, whole_words: bool) -> int:
     """Return a slightly smaller step where the largest leaves one short line amid a heading's long ones."""
     if not plan.role.heading.balance or not _jagged(plan, step):
         return step
-    for smaller in range(step - 1, max(0, step - _CALM_STEPS) - 1, -1):
-        if not _jagged(plan, smaller) and _fits(plan, smaller, whole_words=whole_words):
+    for smaller in range(step - 1, max(_CALMEST, step - _CALM_STEPS) - 1, -1):
+        if not _jagged(plan, smaller) and _fits(plan, _Steps(smaller, smaller), whole_words=whole_words):
             return smaller
     return step
 
 
 def _jagged(plan: _Plan, step: int) -> bool:
-    widths = [line.width for line in _set(plan, step).heading]
+    measure = (plan.column[2] - plan.column[0]) / _size(plan.role.heading, step)
+    widths = [line.width for line in plan.heading.wrap(measure, _shape(plan.role.heading))]
     return len(widths) > 2 and min(widths[:-1]) < max(widths) * _SHORT_LINE  # two lines are no shape
 
 
@@ -385,10 +397,10 @@ def _inks(plan: _Plan, ground: str) -> Inks:
     return Inks(text, accent, mark, mark_fill)
 
 
-def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
+def _place(plan: _Plan, steps: _Steps, *, shrunk: bool) -> SlideLayout:
     role, canvas, style = plan.role, plan.canvas, plan.style
-    tried, warnings = _set(plan, step), list(plan.missing)
-    if step == 0:
+    tried, warnings = _set(plan, steps), list(plan.missing)
+    if steps.heading == 0:
         tried, lost = _cut(plan, tried)
         warnings += lost
     if shrunk:
@@ -480,7 +492,7 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
             for text in texts
         ]
         scrims = tuple(
-            _veil(plan, (index,), texts[index].box, "y") for index in range(len(texts)) if texts[index].over_picture
+            _shade(plan, index, texts[index].box) for index in range(len(texts)) if texts[index].over_picture
         )
     safe = safe_area(style, canvas)
     decor = place_decor(
@@ -488,9 +500,10 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
         style,
         {
             "slide": (0, 0, canvas.width, canvas.height),
-            "safe": words_area(role, canvas, safe),
+            "safe": words_area(role, canvas, safe, from_right=plan.from_right),
             "picture": plan.picture,
         },
+        from_right=plan.from_right,
     )
     return SlideLayout(
         plan.position, canvas.width, canvas.height, safe, *_ground(role, style), _picture(plan), decor["back"], decor["under"],
@@ -500,14 +513,17 @@ def _place(plan: _Plan, step: int, *, shrunk: bool) -> SlideLayout:
 
 
 def _daylight(role: RoleStyle, style: Style) -> Daylight | None:
+    if not role.scrim.daylight:
+        return None
     colours = style.colours
-    return Daylight(colours.text, colours.accent, colours.background) if role.scrim.daylight else None
+    dark, light = sorted((colours.text, colours.background), key=lambda colour: luminance_of(rgb(colour)))
+    return Daylight(dark, hex_of(readable(rgb(colours.accent), [rgb(light)])), light)
 
 
 def _side(plan: _Plan) -> Literal["start", "centre", "end"]:
     """Return the physical side on which the heading starts."""
     align = plan.role.align
-    if align == "centre" or not _mirrored(plan.heading):
+    if align == "centre" or not (plan.heading.items and plan.heading.items[0].base):
         return align
     return "end" if align == "start" else "start"
 
@@ -537,20 +553,17 @@ def _picture(plan: _Plan) -> PicturePlace:
     return PicturePlace(plan.picture, mask, frame.radius, frame.treatment, colours.veil, colours.extra)
 
 
-def _veil(plan: _Plan, texts: tuple[int, ...], box: Box, axis: Literal["x", "y"], opacity: float = 0.0) -> ScrimPlace:
-    fade = plan.role.scrim.fade if opacity or len(texts) > 1 else min(plan.role.scrim.fade, 200)
-    return ScrimPlace("veil", box, axis, plan.style.colours.veil, opacity, fade, 0, None, 0, texts)
+def _shade(plan: _Plan, text: int, box: Box) -> ScrimPlace:
+    return ScrimPlace("shade", box, "x", plan.style.colours.veil, 0, _SHADE_FADE, 0, None, 0, (text,))
 
 
 def _scrims(plan: _Plan, texts: Sequence[TextBox], main: tuple[int, ...]) -> tuple[ScrimPlace, ...]:
     scrim, colours = plan.role.scrim, plan.style.colours
     found: list[ScrimPlace] = []
     if main and scrim.kind == "veil":
-        found.append(
-            _veil(
-                plan, main, union([texts[index].box for index in main]), "x" if plan.canvas.wide else "y", scrim.opacity
-            )
-        )
+        around = union([texts[index].box for index in main])
+        axis: Literal["x", "y"] = "x" if plan.canvas.wide else "y"
+        found.append(ScrimPlace("veil", around, axis, colours.veil, scrim.opacity, scrim.fade, 0, None, 0, main))
     elif main:
         around = union([texts[index].box for index in main])
         pad = scrim.padding
@@ -563,8 +576,6 @@ def _scrims(plan: _Plan, texts: Sequence[TextBox], main: tuple[int, ...]) -> tup
             ScrimPlace(scrim.kind, box, "y", colours.panel, scrim.opacity, 0, scrim.radius, outline, scrim.shadow, main)
         )
     found.extend(
-        _veil(plan, (index,), text.box, "y")
-        for index, text in enumerate(texts)
-        if index not in main and text.over_picture
+        _shade(plan, index, text.box) for index, text in enumerate(texts) if index not in main and text.over_picture
     )
     return tuple(found)

@@ -29,15 +29,24 @@ _CROWDED = regex.compile(r"[\p{Arabic}\p{Hebrew}\p{Devanagari}\p{Thai}\p{Han}\p{
 _CROWDED_LEADING = 1.14
 _WIDOW = 0.3
 _LONE_WORD = 0.3
+_LONE = 0.45
+# A pause is a good place to end a line, but not a line as short as that.
+_SHORT = 0.3
+# Letters of a word that a pause cuts off from what it belongs to, at a line's end or start, and what that costs.
+_STRAY_LETTERS = 2
+_STRAY = 0.1
 _MANY = 90
 _ENDING = 3
 _TOGETHER = 8
 # How much raggedness it is worth to end a line where the voice pauses.
 _PAUSES = MappingProxyType(dict.fromkeys(".!?…。！？", 0.08) | dict.fromkeys(",;:—–，、；：،؛", 0.05))  # noqa: RUF001  # real punctuation
+_SIGNS = "".join(_PAUSES)
 MARK_SIDE = 0.1
 """How far, in em, a highlighter's box reaches over its words; the same is added to the gap before and after it."""
 # No letter is this narrow on average; longer rests need no shaping to know that they do not fit.
 _NARROWEST = 0.18
+# Bullets that point at their text, for text at their left.
+_FROM_RIGHT = str.maketrans("→›>»▸▶", "←‹<«◂◀")  # noqa: RUF001  # pointers
 # Shares of their own width by which signs at a line's ends may stand outside the column.
 _OPENING = MappingProxyType(dict.fromkeys('«„“"‘‹', 0.5) | dict.fromkeys("(—–", 0.25))  # noqa: RUF001  # quotation marks
 _CLOSING = MappingProxyType(dict.fromkeys('»”"’›.,-', 0.5) | dict.fromkeys(":;…)—–", 0.25))  # noqa: RUF001  # quotation marks
@@ -233,6 +242,7 @@ def _arranged(units: Sequence[Unit], measure: float, *, even: bool) -> list[list
     extents = [(unit.width, unit.space) for unit in units]
     limit = measure + 1e-6
     senses = [0.0, *(_PAUSES.get(unit.text[-1:], 0.0) for unit in units)]
+    strays = _strays(units, senses)
     # For each number of units set: lines, raggedness, and where the last of these lines starts.
     best: list[tuple[int, float, int]] = [(0, 0.0, 0)]
     for end in range(1, count + 1):
@@ -248,8 +258,8 @@ def _arranged(units: Sequence[Unit], measure: float, *, even: bool) -> list[list
             slack = 1 - width / measure if even or not last else max(0.0, _WIDOW - width / measure)
             cost = ragged + slack * slack
             if not last:
-                cost -= senses[end]
-            if last and start == end - 1 and width < measure * _WIDOW:
+                cost += strays[end] - (senses[end] if even or slack < _SHORT else 0.0)
+            elif start == end - 1 and width < measure * _LONE:
                 cost += _LONE_WORD
             found = min(found, (so_far + 1, cost, start))
         best.append(found)
@@ -260,6 +270,18 @@ def _arranged(units: Sequence[Unit], measure: float, *, even: bool) -> list[list
         broken.append(list(units[start:end]))
         end = start
     return broken[::-1]
+
+
+def _strays(units: Sequence[Unit], senses: Sequence[float]) -> list[float]:
+    """Return what it costs to end a line after so many units: a short word alone beyond a pause belongs to the other line."""
+    stray = [bool(unit.text) and len(unit.text.rstrip(_SIGNS)) <= _STRAY_LETTERS for unit in units]
+    costs = [0.0] * (len(units) + 1)
+    for end in range(2, len(units)):
+        if (stray[end - 1] and senses[end - 1] and not senses[end]) or (
+            stray[end] and senses[end + 1] and not senses[end]
+        ):
+            costs[end] = _STRAY
+    return costs
 
 
 def prepare(
@@ -308,7 +330,7 @@ def _item(paragraph: Paragraph, setting: _Setting, bullet: str, indent: float) -
     units = tuple(_units(glue(paragraph.text), paragraph.emphasis, base, setting))
     if paragraph.kind == "text":
         return Item(units, base, 0.0, None)
-    marker = setting.shape(paragraph.label or bullet, Emphasis.BOLD, 0)
+    marker = setting.shape(paragraph.label or (bullet.translate(_FROM_RIGHT) if base else bullet), Emphasis.BOLD, 0)
     return Item(units, base, max(indent, marker.advance + 0.3), marker)
 
 

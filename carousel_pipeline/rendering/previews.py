@@ -15,9 +15,10 @@ from PIL import Image
 from carousel_pipeline.imagery.interface import PictureBrief
 from carousel_pipeline.imagery.procedural import ProceduralPainter
 from carousel_pipeline.paths import resource
+from carousel_pipeline.rendering.brand import Brand
 from carousel_pipeline.rendering.canvas import canvas
 from carousel_pipeline.rendering.draw import draw_slide
-from carousel_pipeline.rendering.layout import Brand, layout_deck
+from carousel_pipeline.rendering.layout import layout_deck
 from carousel_pipeline.rendering.style import Style, load_styles
 from carousel_pipeline.requests import Deck, Slide
 

@@ -1,16 +1,15 @@
 """Where a slide's picture and its text may stand, in every ratio. Pure.
 
 Upright slides stack them; wide slides put them side by side, so a style is designed once. Picture and text never share area
-unless the style lays text over the picture.
+unless the style lays text over the picture. A deck read from the right is the mirror image: text where reading starts.
 """
 
 from carousel_pipeline.rendering.canvas import Canvas
 from carousel_pipeline.rendering.furniture import Bars
-from carousel_pipeline.rendering.scene import Box
+from carousel_pipeline.rendering.scene import Box, mirrored
 from carousel_pipeline.rendering.style import RoleStyle, Style
 
-_PICTURE_GAP = 60
-_WIDE_GAP = 84
+_WIDER = 24
 _WIDE_COLUMN = 0.56
 _TALLEST = 0.62
 _RISE = 0.6
@@ -23,24 +22,25 @@ def safe_area(style: Style, canvas: Canvas) -> Box:
 
 
 def regions(
-    role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars, extra: int = 0, *, mirrored: bool = False
+    role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars, extra: int = 0, *, from_right: bool = False
 ) -> tuple[Box, Box]:
-    """Return where the picture, `extra` pixels higher than its share, and where the text may stand.
+    """Return where the picture, `extra` pixels higher than its share, and where the text may stand."""
+    picture, column = _regions(role, canvas, safe, bars, extra)
+    return (mirrored(picture, canvas.width), mirrored(column, canvas.width)) if from_right else (picture, column)
 
-    A `mirrored` text, read from the right, starts at the right of the picture under it.
-    """
+
+def _regions(role: RoleStyle, canvas: Canvas, safe: Box, bars: Bars, extra: int) -> tuple[Box, Box]:
     frame = role.picture
     left, top, right, bottom = safe
     inner = (left, top + bars.top, right, bottom - bars.bottom)
     pad = role.scrim.padding if role.scrim.kind != "veil" and frame.place == "full" else 0
     if frame.place == "full":
         column = min(role.column, (right - left) * _WIDE_COLUMN if canvas.wide else right - left)
-        align = {"start": "end", "end": "start"}.get(role.align, role.align) if mirrored else role.align
-        start = {"start": left, "centre": (left + right - column) / 2, "end": right - column}[align]
+        start = {"start": left, "centre": (left + right - column) / 2, "end": right - column}[role.align]
         region: Box = (frame.inset, frame.inset, canvas.width - frame.inset, canvas.height - frame.inset)
         return region, (start + pad, inner[1] + pad, start + column - pad, inner[3] - pad)
     if canvas.wide:
-        area = words_area(role, canvas, safe)
+        area = _words_area(role, canvas, safe)
         width = min(role.column, area[2] - area[0])
         return _beside(role, canvas, safe), (area[0], inner[1], area[0] + width, inner[3])
     first = frame.place != "bottom"
@@ -77,18 +77,24 @@ def _stacked(role: RoleStyle, canvas: Canvas, inner: Box, extra: int, rise: int,
     column_width = min(role.column, right - left)
     start = {"start": left, "centre": (left + right - column_width) / 2, "end": right - column_width}[role.align]
     if first:
-        return region, (start, max(top, region[3] + _PICTURE_GAP), start + column_width, bottom)
-    return region, (start, top, start + column_width, min(bottom, region[1] - _PICTURE_GAP))
+        return region, (start, max(top, region[3] + frame.gap), start + column_width, bottom)
+    return region, (start, top, start + column_width, min(bottom, region[1] - frame.gap))
 
 
-def words_area(role: RoleStyle, canvas: Canvas, safe: Box) -> Box:
+def words_area(role: RoleStyle, canvas: Canvas, safe: Box, *, from_right: bool = False) -> Box:
     """Return where words, also the small fixed ones, may stand: on a wide slide the side beside its picture."""
+    area = _words_area(role, canvas, safe)
+    return mirrored(area, canvas.width) if from_right else area
+
+
+def _words_area(role: RoleStyle, canvas: Canvas, safe: Box) -> Box:
     if not canvas.wide or role.picture.place == "full":
         return safe
     picture = _beside(role, canvas, safe)
+    gap = role.picture.gap + _WIDER
     if role.picture.place == "bottom":
-        return max(safe[0], picture[2] + _WIDE_GAP), safe[1], safe[2], safe[3]
-    return safe[0], safe[1], min(safe[2], picture[0] - _WIDE_GAP), safe[3]
+        return max(safe[0], picture[2] + gap), safe[1], safe[2], safe[3]
+    return safe[0], safe[1], min(safe[2], picture[0] - gap), safe[3]
 
 
 def _beside(role: RoleStyle, canvas: Canvas, safe: Box) -> Box:

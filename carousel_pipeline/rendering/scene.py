@@ -73,7 +73,11 @@ class TextBox:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Something drawn that is neither text nor picture."""
+    """Something drawn that is neither text nor picture.
+
+    Attributes:
+        otherwise: fill of a mark on the picture where that stands out better from it.
+    """
 
     shape: str
     box: Box
@@ -83,6 +87,7 @@ class Shape:
     stroke: float = 0.0
     step: float = 60.0
     angle: float = 0.0
+    otherwise: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +107,12 @@ class ScrimPlace:
     """What stands between the picture and one group of texts.
 
     Attributes:
+        kind: as in a style; `shade` is a small text's own: where dark ink will do it is no veil at all, else one of its size.
         box: the texts it serves, or the card itself.
         axis: direction in which a veil fades.
     """
 
-    kind: Literal["veil", "card", "glass"]
+    kind: Literal["veil", "card", "glass", "shade"]
     box: Box
     axis: Literal["x", "y"]
     fill: str
@@ -174,6 +180,11 @@ class DeckLayout:
 def union(boxes: list[Box]) -> Box:
     """Return the smallest box around at least one box."""
     return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
+
+
+def mirrored(box: Box, width: float) -> Box:
+    """Return the box as a mirror shows it on a slide of that width."""
+    return width - box[2], box[1], width - box[0], box[3]
 
 
 def overlap(first: Box, second: Box) -> bool:

@@ -6,7 +6,8 @@ What must stay true: a field cut to `fits` characters is not truncated, with the
 from dataclasses import dataclass
 from typing import Literal
 
-from carousel_pipeline.rendering.layout import Brand, layout_deck
+from carousel_pipeline.rendering.brand import Brand
+from carousel_pipeline.rendering.layout import layout_deck
 from carousel_pipeline.rendering.style import Style
 from carousel_pipeline.requests import Deck, Ratio
 

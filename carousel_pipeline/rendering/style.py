@@ -142,6 +142,7 @@ class PictureFrame(_Model):
         share: part of the slide's height (width of a wide slide) that a band, frame, disc or arch takes.
         radius: corner radius.
         inset: distance from the slide's edges; 0 bleeds.
+        gap: least space between picture and text.
         treatment: `duotone` maps dark to `veil` and light to `extra`; `mono` is grey.
     """
 
@@ -149,6 +150,7 @@ class PictureFrame(_Model):
     share: Annotated[float, Field(ge=0.15, le=0.8)] = 0.45
     radius: Length = 0
     inset: Length = 0
+    gap: Length = 60
     treatment: Literal["none", "duotone", "mono"] = "none"
 
 

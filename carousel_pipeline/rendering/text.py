@@ -107,7 +107,7 @@ class Paragraph:
 
     Attributes:
         kind: `text`, `bullet` or `number`.
-        label: the number as written, with its dot, for `number`.
+        label: the number as written, with its dot, for `number`; the emoji that a `bullet` starts with, in place of the style's.
         text: without markup.
         emphasis: one value per character of `text`.
     """
@@ -118,7 +118,13 @@ class Paragraph:
     emphasis: tuple[Emphasis, ...]
 
 
+_PICTOGRAM = (
+    r"(?:\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3"
+    r"|\p{Extended_Pictographic}[\p{M}\p{Emoji_Modifier}\p{Extended_Pictographic}\u200d]*)"
+)
 _BULLET = regex.compile(r"[-*•–]\s+(?=\S)")
+# Not of plain signs such as a copyright's.
+_SIGN_BULLET = regex.compile(rf"(?P<sign>(?=\p{{Emoji_Presentation}}|.\uFE0F|[0-9#*]\u20E3){_PICTOGRAM}) *(?=\S)")
 _NUMBER = regex.compile(r"(\d{1,2})[.)]\s+(?=\S)")
 _MARKUP = regex.compile(
     r"\*\*(?=\S)(?P<bold>.+?)(?<=\S)\*\*|==(?=\S)(?P<mark>.+?)(?<=\S)==|(?<![\w*])\*(?=[^\s*])(?P<slanted>[^*]+?)(?<=\S)\*(?![\w*])"
@@ -135,6 +141,8 @@ def _paragraph(line: str) -> Paragraph:
     label = ""
     if match := _BULLET.match(line):
         kind, line = "bullet", line[match.end() :]
+        if sign := _SIGN_BULLET.match(line):
+            label, line = sign["sign"], line[sign.end() :]
     elif match := _NUMBER.match(line):
         kind, label, line = "number", f"{match[1]}.", line[match.end() :]
     text, emphasis = _emphasised(line, Emphasis.NONE)
@@ -173,10 +181,6 @@ _PARTICLE = regex.compile(r"(?<=\p{L}) (?=(?:бы|ли|же|б|ж)(?!\p{L}))", r
 _DASH = regex.compile(r" (?=[—–] )")
 _NUMBER_AND_UNIT = regex.compile(r"(?<=\d) (?=\d{3}(?!\d)|%|°|[₽$€£₴₸]|\p{L}{1,8}(?!\p{L}))")
 _SIGN_AND_NUMBER = regex.compile(r"(?<=[№§$€£]) (?=\d)")
-_PICTOGRAM = (
-    r"(?:\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3"
-    r"|\p{Extended_Pictographic}[\p{M}\p{Emoji_Modifier}\p{Extended_Pictographic}\u200d]*)"
-)
 # A sign that ends a sentence or opens a paragraph never stands on a line of its own.
 _SIGN_AT_END = regex.compile(rf"(?<=\S) (?={_PICTOGRAM}+(?:[\s.,!?…]|$))")
 _SIGN_AT_START = regex.compile(rf"^{_PICTOGRAM} (?=\S)")

@@ -96,3 +96,22 @@ def test_glue_never_chains_a_line_together() -> None:
 
 def test_graphemes_are_what_people_see() -> None:
     assert graphemes("👩‍💻é") == ["👩‍💻", "é"]
+
+
+@pytest.mark.parametrize(
+    ("line", "label", "text"),
+    [
+        ("- 💧 a glass of water", "💧", "a glass of water"),
+        ("- ☕️ coffee", "☕️", "coffee"),
+        ("• 👩‍💻 код", "👩‍💻", "код"),
+        ("- 1️⃣ first", "1️⃣", "first"),
+        ("- 🇯🇵 Japan", "🇯🇵", "Japan"),
+        ("- © 2026", "", "© 2026"),
+        ("- 🔥", "", "🔥"),
+        ("- 5 km", "", "5 km"),
+    ],
+)
+def test_an_emoji_that_opens_an_item_is_its_bullet(line: str, label: str, text: str) -> None:
+    (item,) = parse(line)
+    assert (item.kind, item.label, item.text) == ("bullet", label, text)
+    assert len(item.emphasis) == len(text)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from PIL import Image
 
 from carousel_pipeline.errors import PermanentError
 from carousel_pipeline.rendering import (
+    Brand,
+    SlideLayout,
     canvas,
     draw_slide,
     layout_deck,
@@ -23,12 +26,12 @@ from carousel_pipeline.rendering import (
     render_slide,
 )
 from carousel_pipeline.rendering.background import decode, fit, treat
-from carousel_pipeline.rendering.colour import AA, WHITE, contrast, readable
+from carousel_pipeline.rendering.colour import AA, WHITE, contrast, readable, rgb
 from carousel_pipeline.rendering.fonts import EMOJI
-from carousel_pipeline.rendering.scene import union
+from carousel_pipeline.rendering.scene import TextBox, union
 from carousel_pipeline.rendering.scrim import MOST, blend, solve, worst_contrast
 from carousel_pipeline.rendering.surface import Surface
-from carousel_pipeline.requests import Deck
+from carousel_pipeline.requests import Deck, Ratio
 
 DeckOf = Callable[[str], Deck]
 PictureOf = Callable[[str, tuple[int, int]], bytes]
@@ -71,13 +74,71 @@ def test_a_wide_veil_ends_above_and_beside_its_text(deck_of: DeckOf) -> None:
     assert beside[0] < above[0] - 30
 
 
+def _png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _handle(slide: SlideLayout) -> TextBox:
+    (handle,) = [text for text in slide.texts if text.name.startswith("handle")]
+    return handle
+
+
+@pytest.mark.parametrize("ratio", get_args(Ratio))
+def test_a_handle_on_a_light_picture_is_dark_and_has_no_veil(ratio: Ratio, deck_of: DeckOf) -> None:
+    slide = layout_deck(deck_of("en"), load_style("night"), ratio, Brand(handle="@carousel")).slides[1]
+    handle = _handle(slide)
+    drawn, contrast_reached, _ = draw_slide(slide, _png(Image.new("RGB", canvas(ratio), "#f0f2f6")))
+    pixels = np.asarray(drawn)
+    left, top, right, bottom = (round(value) for value in handle.ink)
+    assert contrast_reached >= AA
+    assert pixels[top:bottom, left:right].min() < 40
+    assert (pixels[top:bottom, right + 4 : drawn.width // 2] == (0xF0, 0xF2, 0xF6)).all()
+    dots = [shape for shape in slide.furniture if shape.otherwise]
+    (current,) = [shape for shape in dots if shape.opacity == 1]
+    middle = drawn.getpixel(
+        (round((current.box[0] + current.box[2]) / 2), round((current.box[1] + current.box[3]) / 2))
+    )
+    assert len(dots) == 4
+    assert middle == rgb(load_style("night").colours.background)
+
+
+@pytest.mark.parametrize("ratio", get_args(Ratio))
+def test_a_handle_on_spots_of_both_kinds_has_a_veil_of_its_size_and_no_band(ratio: Ratio, deck_of: DeckOf) -> None:
+    slide = layout_deck(deck_of("en"), load_style("night"), ratio, Brand(handle="@carousel")).slides[1]
+    handle = _handle(slide)
+    left, top, right, bottom = (round(value) for value in handle.box)
+    picture = Image.new("RGB", canvas(ratio), "#404854")
+    for at in range(left, right, 40):
+        picture.paste("#ffffff", (at, top, at + 4, bottom))
+    before = np.asarray(picture)
+    drawn, contrast_reached, _ = draw_slide(slide, _png(picture))
+    after = np.asarray(drawn)
+    assert contrast_reached >= AA
+    assert after[top - 4, left + 9].max() < before[top - 4, left + 9].max()
+    dots = min(shape.box[0] for shape in slide.furniture if shape.otherwise)
+    assert (after[top:bottom, right + 160 : round(dots) - 4] == before[top:bottom, right + 160 : round(dots) - 4]).all()
+
+
+@pytest.mark.parametrize("position", [1, 2, 4])
+def test_a_dark_style_turns_light_on_a_light_picture(position: int, deck_of: DeckOf) -> None:
+    slide = layout_deck(deck_of("en"), load_style("night"), "4:5").slides[position - 1]
+    (heading,) = [text for text in slide.texts if text.name == "heading"]
+    box = tuple(round(value) for value in heading.ink)
+    for shade, light in ((255, True), (30, False)):
+        drawn, contrast_reached, _ = draw_slide(slide, _png(Image.new("RGB", canvas("4:5"), (shade, shade, shade))))
+        assert contrast_reached >= AA
+        assert bool(np.median(np.asarray(drawn.crop(box))) > 200) is light
+
+
 def test_an_accent_is_judged_by_what_lies_under_it(make_deck: MakeDeck) -> None:
     deck = make_deck([("Dark ground **here**\nand a light spot there", ""), ("b", ""), ("c", "")])
     cover = layout_deck(deck, load_style("night"), "4:5").slides[0]
     (heading,) = [text for text in cover.texts if text.name == "heading"]
     accented = union([run.bounds for run in heading.runs if run.ink == "accent"])
     picture = Image.new("RGB", (1080, 1350), "#203040")
-    picture.paste("#ffffff", (0, round(accented[3]) + 30, 1080, 1350))
+    picture.paste("#ffffff", (0, round(accented[3]) + 30, 1080, round(accented[3]) + 130))
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     drawn, contrast_reached, _ = draw_slide(cover, stream.getvalue())

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 from carousel_pipeline.rendering import Brand, DeckLayout, SlideLayout, canvas, layout_deck, load_style, load_styles
-from carousel_pipeline.rendering.scene import overlap
+from carousel_pipeline.rendering.scene import mirrored, overlap
 from carousel_pipeline.requests import Deck, Ratio
 
 _GOLDENS = Path(__file__).parent / "goldens"
@@ -195,3 +195,81 @@ def test_short_decks_have_no_counters(count: int, make_deck: MakeDeck) -> None:
     assert len(layout.slides) == count
     if count == 1:
         assert {text.name for text in layout.slides[0].texts} == {"heading", "body"}
+
+
+def test_a_heading_that_wraps_does_not_make_its_body_small(make_deck: MakeDeck) -> None:
+    steps = "Каждое дело занимает место.\n- выпишите всё на лист\n- вычеркните лишнее\n- поставьте одну дату"
+    for style in ("neon", "bold", "bauhaus", "gradient"):
+        look = load_style(style)
+        deck = make_deck([("a", ""), ("Сначала закройте открытые вкладки в голове", steps), ("b", "")], "ru")
+        heading, body = (
+            text for text in layout_deck(deck, look, "4:5").slides[1].texts if text.name in {"heading", "body"}
+        )
+        role = look.role("body")
+        shares = [
+            (text.size - set_as.smallest) / (set_as.largest - set_as.smallest)
+            for text, set_as in ((heading, role.heading), (body, role.body))
+        ]
+        assert shares[1] >= 0.5, style
+        assert shares[1] <= shares[0] + 0.45, style
+
+
+@pytest.mark.parametrize("style", load_styles())
+@pytest.mark.parametrize("ratio", _RATIOS)
+def test_a_deck_read_from_the_right_is_a_mirror_image(style: str, ratio: Ratio, make_deck: MakeDeck) -> None:
+    look, brand = load_style(style), Brand(handle="@carousel")
+    width = canvas(ratio)[0]
+    # Digits and signs take their direction from the deck; only what is said decides it.
+    copies = [("א", ""), ("א", ""), ("א", "")], [("a", ""), ("a", ""), ("a", "")]
+    ours, theirs = (layout_deck(make_deck(copy, "xx"), look, ratio, brand).slides for copy in copies)
+    for there, here in zip(ours, theirs, strict=True):
+        assert _sides([there.picture.box]) == _sides([mirrored(here.picture.box, width)])
+        for layer in ("back", "under", "over", "furniture"):
+            boxes = [shape.box for shape in getattr(here, layer)]
+            assert _sides([shape.box for shape in getattr(there, layer)]) == _sides(
+                [mirrored(box, width) for box in boxes]
+            )
+        for name in ("handle", "counter", "label"):
+            boxes = [text.box for text in here.texts if text.name.startswith(name)]
+            found = [text.box for text in there.texts if text.name.startswith(name)]
+            for right, left in zip(found, boxes, strict=True):
+                # Letters keep their own bearings at both ends.
+                assert abs(right[2] - mirrored(left, width)[2]) < 12
+
+
+def _sides(boxes: list[Any]) -> list[tuple[int, int]]:
+    return sorted((round(left + 0.01), round(right + 0.01)) for left, _, right, _ in boxes)
+
+
+@pytest.mark.parametrize("style", load_styles())
+def test_on_a_wide_slide_arabic_stands_right_of_a_picture_that_latin_stands_left_of(
+    style: str, deck_of: DeckOf
+) -> None:
+    look = load_style(style)
+    for language in ("ar", "en"):
+        for slide in layout_deck(deck_of(language), look, "16:9").slides:
+            place = look.role(
+                "cover" if slide.position == 1 else "last" if slide.position == 4 else "body"
+            ).picture.place
+            if place == "full":
+                continue
+            right = all(text.ink[0] > slide.picture.box[2] for text in _main(slide))
+            left = all(text.ink[2] < slide.picture.box[0] for text in _main(slide))
+            assert right is not left
+            assert right is ((language == "ar") is (place != "bottom"))
+
+
+def test_one_english_heading_does_not_turn_an_arabic_deck(deck_of: DeckOf) -> None:
+    deck = deck_of("ar")
+    mixed = deck.model_copy(
+        update={
+            "slides": (deck.slides[0], deck.slides[1].model_copy(update={"heading": "Deep work"}), *deck.slides[2:])
+        }
+    )
+    handles = {
+        text.box[2]
+        for slide in layout_deck(mixed, load_style("editorial"), "16:9", Brand(handle="@carousel")).slides[1:3]
+        for text in slide.texts
+        if text.name.startswith("handle")
+    }
+    assert len(handles) == 1

@@ -7,7 +7,7 @@ import pytest
 
 from carousel_pipeline.rendering import Brand, SlideLayout, canvas, layout_deck, load_style, load_styles, render_slide
 from carousel_pipeline.rendering.canvas import CANVASES
-from carousel_pipeline.rendering.fonts import face, voice
+from carousel_pipeline.rendering.fonts import face, shape, voice
 from carousel_pipeline.rendering.lines import MARK_SIDE, Block, hang, prepare
 from carousel_pipeline.rendering.regions import safe_area, words_area
 from carousel_pipeline.rendering.scene import TextBox, overlap
@@ -212,9 +212,9 @@ def test_what_stands_in_a_row_shares_its_middle(style: str, deck_of: DeckOf) -> 
 def test_ornaments_of_a_picture_stay_whole(style: str, deck_of: DeckOf) -> None:
     for ratio in CANVASES:
         for slide in layout_deck(deck_of("zh"), load_style(style), ratio).slides:
-            for shape in (*slide.back, *slide.under, *slide.over):
-                if shape.shape == "spark":
-                    left, top, right, bottom = shape.box
+            for ornament in (*slide.back, *slide.under, *slide.over):
+                if ornament.shape == "spark":
+                    left, top, right, bottom = ornament.box
                     assert 0 < left < right < slide.width
                     assert 0 < top < bottom < slide.height
 
@@ -226,3 +226,30 @@ def test_on_a_wide_picture_what_is_read_from_the_right_stands_there(style: str, 
         (heading,) = [text for text in cover.texts if text.name == "heading"]
         assert (heading.ink[0] > cover.width * 0.4) is right
         assert (heading.ink[2] < cover.width * 0.6) is not right
+
+
+def test_chinese_quotation_marks_are_chinese() -> None:
+    for style in load_styles().values():
+        for font in (style.fonts.heading, style.fonts.body):
+            speaker = voice(font, bold=False)
+            for text in ("先说“不”", "总说‘是’……"):
+                assert len({run.face for run in shape(text, speaker, "ltr", "zh").runs}) == 1, style.id
+            (run,) = shape("say “no”", speaker, "ltr", "en").runs
+            assert run.face == speaker.pick("s")
+
+
+def test_a_word_that_a_comma_cuts_off_does_not_stray() -> None:
+    block = _block("为什么你什么都没做，却总是很累", "zh")
+    for tenths in range(42, 140, 2):
+        lines = _texts(block, tenths / 10, even=True)
+        if max(map(len, lines)) > 4:
+            assert not [line for line in lines if line.endswith("，却")], lines
+
+
+def test_bullets_point_at_their_text() -> None:
+    for language, pointer in (("ar", "←"), ("en", "→")):
+        items = [item for item in parse("- افتح الملف" if language == "ar" else "- open") if item.kind == "bullet"]
+        block = prepare(items, load_style("bold").fonts.body, language, "→", 1.1)
+        (item,) = block.items
+        assert item.marker is not None
+        assert item.marker.runs == shape(pointer, voice(load_style("bold").fonts.body, bold=True), "ltr", language).runs
