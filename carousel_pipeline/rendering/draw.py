@@ -4,6 +4,7 @@ What must stay true: the worst pixel under every text reaches 4.5:1, measured on
 its box; the same input gives the same bytes. Glyphs come from HarfBuzz' own rasteriser: no hinting, no system fonts.
 """
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -290,8 +291,7 @@ def _card(surface: Surface, scrim: ScrimPlace, inks: dict[int, Rgb]) -> None:
     size = right - left, bottom - top
     mask = shapes.outline("round", *size, round(scrim.radius), 0)
     if scrim.shadow:
-        soft, margin = shapes.shadow(*size, round(scrim.radius), scrim.shadow)
-        surface.paint(BLACK, left - margin, top - margin + margin // 3, soft)
+        _shadow(surface, scrim, left, top, *size)
     if scrim.kind == "card":
         surface.paint(rgb(scrim.fill), left, top, mask)
     else:
@@ -304,6 +304,22 @@ def _card(surface: Surface, scrim: ScrimPlace, inks: dict[int, Rgb]) -> None:
         surface.place(enlarged(blend(glass, found.veil, found.opacity), *size), left, top, mask)
     if scrim.outline:
         surface.paint(rgb(scrim.outline), left, top, shapes.outline("round", *size, round(scrim.radius), 3))
+
+
+def _shadow(surface: Surface, scrim: ScrimPlace, left: int, top: int, width: int, height: int) -> None:
+    mask, margin = shapes.shadow(width, height, round(scrim.radius), scrim.shadow)
+    drop = margin // 3
+    parts = [(0, 0, mask.shape[1], mask.shape[0])]
+    # Glass lets its shadow through; what a card covers anyway need not be darkened.
+    if scrim.kind == "card" and min(width, height) > 2 * scrim.radius:
+        side = margin + math.ceil(scrim.radius)
+        first, last = side - drop, mask.shape[0] - side - drop
+        parts = [
+            (0, 0, mask.shape[1], first), (0, last, mask.shape[1], mask.shape[0]),
+            (0, first, side, last), (mask.shape[1] - side, first, mask.shape[1], last),
+        ]  # fmt: skip
+    for x, y, end, below in parts:
+        surface.paint(BLACK, left - margin + x, top - margin + drop + y, mask[y:below, x:end])
 
 
 class _Rasterisers(threading.local):

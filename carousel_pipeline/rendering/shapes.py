@@ -45,10 +45,23 @@ def _faded(mask: Image.Image, opacity: float) -> Mask:
     return np.asarray(mask if opacity >= 1 else mask.point([round(value * opacity) for value in range(256)]))
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=32)
 def outline(shape: str, width: int, height: int, radius: int, stroke: int, opacity: float = 1.0) -> Mask:
     """Return an anti-aliased mask of a filled or stroked outline."""
     scale = 2 if max(width, height) > _BIG else _OVERSAMPLE
+    if shape not in {"rect", "round"}:
+        return _outline(shape, width, height, radius, stroke, opacity, scale)
+    # Four corners, and between them a row and a column that repeat.
+    corners = 2 * (radius + stroke) + 4
+    mask = _outline(shape, min(width, corners), min(height, corners), radius, stroke, opacity, scale)
+    for axis, length in enumerate((height, width)):
+        times = np.ones(mask.shape[axis], np.intp)
+        times[len(times) // 2] += length - len(times)
+        mask = mask.repeat(times, axis)
+    return mask
+
+
+def _outline(shape: str, width: int, height: int, radius: int, stroke: int, opacity: float, scale: int) -> Mask:
     big = Image.new("L", (width * scale, height * scale), 0)
     draw = ImageDraw.Draw(big)
     box = (0, 0, width * scale - 1, height * scale - 1)
@@ -118,7 +131,7 @@ def _dots(width: int, height: int, step: int, radius: int, opacity: float) -> Ma
     return np.ascontiguousarray(np.tile(tile, (height // step + 1, width // step + 1))[:height, :width])
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)
 def shadow(width: int, height: int, radius: int, strength: float) -> tuple[Mask, int]:
     """Return the mask of a soft shadow of a rounded rectangle, and by how much it is larger on each side."""
     eighth = _SHADOW // 8

@@ -53,13 +53,14 @@ class Surface:
     def paint(self, colour: Rgb, left: int, top: int, mask: Mask) -> None:
         """Paint a colour through a mask whose corner is at (left, top); what lies outside the surface is left out."""
         target, mask = self._under(left, top, mask)
-        edges = _edges(mask)
-        if edges.size > mask.size * _SOFT:
+        soft = _soft(mask)
+        if np.count_nonzero(soft) > mask.size * _SOFT:
             # Soft all over: Pillow's plain loop is faster.
             self.image.paste(colour, (max(0, left), max(0, top)), Image.fromarray(np.ascontiguousarray(mask)))
             return
         number = _number(colour)
         np.copyto(target, number, where=mask == _OPAQUE)
+        edges = np.flatnonzero(soft)
         self._blend(edges, max(0, left), max(0, top), mask, np.full(edges.size, number))
 
     def place(self, source: "Surface", left: int, top: int, mask: Mask | None = None) -> None:
@@ -71,7 +72,7 @@ class Surface:
         target, mask = self._under(left, top, mask)
         shown = shown[: mask.shape[0], : mask.shape[1]]
         np.copyto(target, shown, where=mask == _OPAQUE)
-        edges = _edges(mask)
+        edges = np.flatnonzero(_soft(mask))
         self._blend(edges, max(0, left), max(0, top), mask, shown[np.divmod(edges, mask.shape[1])])
 
     def _blend(
@@ -120,9 +121,9 @@ def _number(colour: Rgb) -> np.uint32:
     return packed
 
 
-def _edges(mask: Mask) -> npt.NDArray[np.intp]:
-    """Return the flat indexes of what is neither empty nor opaque."""
-    return np.flatnonzero((mask - np.uint8(1)) < np.uint8(_OPAQUE - 1))
+def _soft(mask: Mask) -> npt.NDArray[np.bool_]:
+    """Return where a mask is neither empty nor opaque."""
+    return (mask - np.uint8(1)) < np.uint8(_OPAQUE - 1)
 
 
 def enlarged(small: Pixels, width: int, height: int) -> Surface:

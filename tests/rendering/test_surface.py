@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from carousel_pipeline.rendering import shapes
+from carousel_pipeline.rendering.scrim import blend, lay
 from carousel_pipeline.rendering.surface import Surface, enlarged
 
 _RANDOM = np.random.default_rng(4)
@@ -53,3 +55,29 @@ def test_enlarging_is_linear() -> None:
     found = enlarged(np.asarray(small.convert("RGBX")), 90, 70)
     expected = small.resize((96, 72), Image.Resampling.BILINEAR).crop((0, 0, 90, 70))
     assert np.abs(np.asarray(found.image).astype(int) - np.asarray(expected).astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(700, 40), (41, 900), (17, 9), (300, 300)])
+@pytest.mark.parametrize("radius", [0, 7, 60])
+@pytest.mark.parametrize("stroke", [0, 3])
+def test_a_round_rectangle_from_its_corners_is_the_one_drawn_whole(
+    size: tuple[int, int], radius: int, stroke: int
+) -> None:
+    scale = 2 if max(size) > shapes._BIG else shapes._OVERSAMPLE
+    whole = shapes._outline("round", *size, radius, stroke, 0.7, scale)
+    assert np.array_equal(shapes.outline("round", *size, radius, stroke, 0.7), whole)
+
+
+@pytest.mark.parametrize("veil", [(0, 0, 0), (255, 255, 255), (12, 200, 31)])
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_veil_is_laid_in_the_arithmetic_it_was_solved_in(veil: tuple[int, int, int], wide: bool) -> None:  # noqa: FBT001  # a parameter of the test
+    surface = Surface.of(_image(60, 130))
+    before = surface.rgbx.copy()
+    rows = np.concatenate([np.linspace(0, 0.54, 70), np.full(50, 0.54), np.zeros(10)]).astype(np.float32)
+    across = np.linspace(0, 1, 50).astype(np.float32) if wide else None
+    lay(surface.rgbx[:, 10:], veil, rows, across)
+    for row, opacity in enumerate(rows):
+        for column, share in enumerate(np.ones(50) if across is None else across):
+            expected = blend(before[row, 10 + column], veil, float(opacity * share))
+            assert surface.rgbx[row, 10 + column].tolist() == expected.tolist()
+    assert np.array_equal(surface.rgbx[:, :10], before[:, :10])
