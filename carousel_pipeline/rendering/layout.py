@@ -17,7 +17,7 @@ from carousel_pipeline.rendering.canvas import CANVASES, Canvas
 from carousel_pipeline.rendering.colour import hex_of, luminance_of, readable, rgb
 from carousel_pipeline.rendering.fonts import drawable
 from carousel_pipeline.rendering.furniture import Bars, furnish, place_decor
-from carousel_pipeline.rendering.lines import Block, Line, prepare
+from carousel_pipeline.rendering.lines import Block, Line, ends_astray, prepare
 from carousel_pipeline.rendering.logo import proportion
 from carousel_pipeline.rendering.regions import regions, safe_area, words_area
 from carousel_pipeline.rendering.scene import (
@@ -46,7 +46,8 @@ _STRETCH = 0.8
 _EMPTY = 0.11
 # A longer Chinese text needs the room that breaking between phrases costs.
 _FEW_SIGNS = 90
-_CALM_STEPS = 10
+_CALM_STEPS = 12
+_LADDER = 4
 _CALMEST = 7
 # How far a body's step may lie above its heading's, and from where on that is worth a size of its own.
 _APART = 10
@@ -323,18 +324,25 @@ def _larger_body(plan: _Plan, step: int, *, whole_words: bool) -> _Steps:
 
 def _calmer(plan: _Plan, step: int, *, whole_words: bool) -> int:
     """Return a slightly smaller step where the largest leaves one short line amid a heading's long ones."""
-    if not plan.role.heading.balance or not _jagged(plan, step):
+    if not plan.role.heading.balance:
         return step
+    calmest, unrest = step, _unrest(plan, step)
     for smaller in range(step - 1, max(_CALMEST, step - _CALM_STEPS) - 1, -1):
-        if not _jagged(plan, smaller) and _fits(plan, _Steps(smaller, smaller), whole_words=whole_words):
-            return smaller
-    return step
+        if not unrest:
+            break
+        if (rest := _unrest(plan, smaller)) < unrest and _fits(plan, _Steps(smaller, smaller), whole_words=whole_words):
+            calmest, unrest = smaller, rest
+    return calmest
 
 
-def _jagged(plan: _Plan, step: int) -> bool:
+def _unrest(plan: _Plan, step: int) -> int:
+    """Return how far a heading is from a calm shape: a ladder beside its picture, a short line amid long ones, a word astray."""
     measure = (plan.column[2] - plan.column[0]) / _size(plan.role.heading, step)
-    widths = [line.width for line in plan.heading.wrap(measure, _shape(plan.role.heading))]
-    return len(widths) > 2 and min(widths[:-1]) < max(widths) * _SHORT_LINE  # two lines are no shape
+    lines = plan.heading.wrap(measure, _shape(plan.role.heading))
+    widths = [line.width for line in lines]
+    ladder = plan.canvas.wide and len(lines) > _LADDER
+    jagged = len(lines) > 2 and min(widths[:-1]) < max(widths) * _SHORT_LINE  # two lines are no shape
+    return 3 * ladder + jagged + any(map(ends_astray, lines[:-1]))
 
 
 def _cut(plan: _Plan, tried: _Set) -> tuple[_Set, list[LayoutWarning]]:

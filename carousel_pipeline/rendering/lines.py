@@ -28,19 +28,19 @@ _TALL = 1.0
 _CROWDED = regex.compile(r"[\p{Arabic}\p{Hebrew}\p{Devanagari}\p{Thai}\p{Han}\p{Hiragana}\p{Katakana}]")
 _CROWDED_LEADING = 1.14
 _WIDOW = 0.3
-_LONE_WORD = 0.3
+_LONE_WORD = 0.5
 _LONE = 0.45
-# A pause is a good place to end a line, but not a line as short as that.
+# A pause is a good place to end a line, but not a line as short as that, which is a hole in a paragraph.
 _SHORT = 0.3
-# Letters of a word that a pause cuts off from what it belongs to, at a line's end or start, and what that costs.
-_STRAY_LETTERS = 2
+_HOLE = 0.8
+# Width of a word that a pause cuts off from what it belongs to, at a line's end or start, and what that costs.
+_STRAY_WIDTH = 2.6
 _STRAY = 0.1
 _MANY = 90
 _ENDING = 3
 _TOGETHER = 8
 # How much raggedness it is worth to end a line where the voice pauses.
 _PAUSES = MappingProxyType(dict.fromkeys(".!?…。！？", 0.08) | dict.fromkeys(",;:—–，、；：،؛", 0.05))  # noqa: RUF001  # real punctuation
-_SIGNS = "".join(_PAUSES)
 MARK_SIDE = 0.1
 """How far, in em, a highlighter's box reaches over its words; the same is added to the gap before and after it."""
 # No letter is this narrow on average; longer rests need no shaping to know that they do not fit.
@@ -229,7 +229,9 @@ def _greedy(units: Sequence[Unit], measure: float) -> list[list[Unit]]:
     return lines
 
 
-def _arranged(units: Sequence[Unit], measure: float, *, even: bool) -> list[list[Unit]]:
+def _arranged(  # noqa: C901  # one loop, the hottest of a layout
+    units: Sequence[Unit], measure: float, *, even: bool
+) -> list[list[Unit]]:
     """Return the most even of all settings with the fewest lines: best ways to end a line at each unit, one after the other."""
     count = len(units)
     if count < 2:  # nothing to choose
@@ -242,7 +244,7 @@ def _arranged(units: Sequence[Unit], measure: float, *, even: bool) -> list[list
     extents = [(unit.width, unit.space) for unit in units]
     limit = measure + 1e-6
     senses = [0.0, *(_PAUSES.get(unit.text[-1:], 0.0) for unit in units)]
-    strays = _strays(units, senses)
+    strays = _strays(units, senses) if even else [0.0] * (count + 1)
     # For each number of units set: lines, raggedness, and where the last of these lines starts.
     best: list[tuple[int, float, int]] = [(0, 0.0, 0)]
     for end in range(1, count + 1):
@@ -258,7 +260,11 @@ def _arranged(units: Sequence[Unit], measure: float, *, even: bool) -> list[list
             slack = 1 - width / measure if even or not last else max(0.0, _WIDOW - width / measure)
             cost = ragged + slack * slack
             if not last:
-                cost += strays[end] - (senses[end] if even or slack < _SHORT else 0.0)
+                cost += strays[end]
+                if even or slack < _SHORT:
+                    cost -= senses[end]
+                else:
+                    cost += _HOLE * (slack - _SHORT)
             elif start == end - 1 and width < measure * _LONE:
                 cost += _LONE_WORD
             found = min(found, (so_far + 1, cost, start))
@@ -274,7 +280,7 @@ def _arranged(units: Sequence[Unit], measure: float, *, even: bool) -> list[list
 
 def _strays(units: Sequence[Unit], senses: Sequence[float]) -> list[float]:
     """Return what it costs to end a line after so many units: a short word alone beyond a pause belongs to the other line."""
-    stray = [bool(unit.text) and len(unit.text.rstrip(_SIGNS)) <= _STRAY_LETTERS for unit in units]
+    stray = [unit.width <= _STRAY_WIDTH for unit in units]
     costs = [0.0] * (len(units) + 1)
     for end in range(2, len(units)):
         if (stray[end - 1] and senses[end - 1] and not senses[end]) or (
@@ -282,6 +288,13 @@ def _strays(units: Sequence[Unit], senses: Sequence[float]) -> list[float]:
         ):
             costs[end] = _STRAY
     return costs
+
+
+def ends_astray(line: Line) -> bool:
+    """Return whether a line ends with a short word that belongs to the next one."""
+    *before, last = line.units
+    ended = bool(before) and before[-1].text[-1:] in _PAUSES
+    return ended and last.width <= _STRAY_WIDTH and last.text[-1:] not in _PAUSES
 
 
 def prepare(

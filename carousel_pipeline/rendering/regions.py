@@ -1,7 +1,7 @@
 """Where a slide's picture and its text may stand, in every ratio. Pure.
 
 Upright slides stack them; wide slides put them side by side, so a style is designed once. Picture and text never share area
-unless the style lays text over the picture. A deck read from the right is the mirror image: text where reading starts.
+unless the style lays text over the picture. A deck read from the right is the mirror image of one read from the left.
 """
 
 from carousel_pipeline.rendering.canvas import Canvas

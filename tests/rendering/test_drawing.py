@@ -138,7 +138,7 @@ def test_an_accent_is_judged_by_what_lies_under_it(make_deck: MakeDeck) -> None:
     (heading,) = [text for text in cover.texts if text.name == "heading"]
     accented = union([run.bounds for run in heading.runs if run.ink == "accent"])
     picture = Image.new("RGB", (1080, 1350), "#203040")
-    picture.paste("#ffffff", (0, round(accented[3]) + 30, 1080, round(accented[3]) + 130))
+    picture.paste("#ffffff", (0, round(accented[3]) + 30, 1080, round(accented[3]) + 75))
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     drawn, contrast_reached, _ = draw_slide(cover, stream.getvalue())

@@ -253,3 +253,21 @@ def test_bullets_point_at_their_text() -> None:
         (item,) = block.items
         assert item.marker is not None
         assert item.marker.runs == shape(pointer, voice(load_style("bold").fonts.body, bold=True), "ltr", language).runs
+
+
+def test_a_pause_is_no_reason_for_a_hole() -> None:
+    block = _block("Недосып в два часа снижает внимание на 30 %. Ложитесь в одно и то же время, даже в выходные.", "ru")
+    for tenths in range(120, 200, 4):
+        lines = block.wrap(tenths / 10, "ragged")
+        assert min(line.width for line in lines[:-1]) > 0.55 * tenths / 10
+
+
+def test_a_heading_beside_a_picture_is_no_ladder(make_deck: MakeDeck) -> None:
+    for style in ("kids", "bauhaus", "gradient", "paper", "botanical"):
+        copies = [
+            ("How to raise your prices **without losing** clients", "A script that freelancers use"),
+            ("a", ""),
+            ("b", ""),
+        ]
+        heading = layout_deck(make_deck(copies), load_style(style), "16:9").slides[0].texts[0]
+        assert len(heading.lines) <= 4, style
