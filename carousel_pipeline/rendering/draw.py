@@ -48,6 +48,7 @@ from carousel_pipeline.rendering.surface import Surface, enlarged
 
 _GLASS_BLUR = 26.0
 _SAMPLE = 2
+_GLANCE = 4
 _EMOJI_PAD = 4
 _MARK_RADIUS = 0.16
 _RESCUE_FADE = 60.0
@@ -99,7 +100,7 @@ def draw_slide(
     surface = _with_picture(layout, picture)
     for shape in layout.under:
         shapes.paint(surface, shape)
-    layout = _by_day(layout, surface.image)
+    layout = _by_day(layout, surface)
     inks = {index: rgb(text.colour) for index, text in enumerate(layout.texts)}
     _scrims(surface, layout, inks)
     for shape in _marked(surface, layout.furniture):
@@ -127,14 +128,13 @@ def _scrims(surface: Surface, layout: SlideLayout, inks: dict[int, Rgb]) -> None
             _shade(surface, scrim, layout.texts[scrim.texts[0]], inks)
 
 
-def _by_day(layout: SlideLayout, image: Image.Image) -> SlideLayout:
+def _by_day(layout: SlideLayout, surface: Surface) -> SlideLayout:
     """Return the layout in its daylight colours when it has some and the picture under its main text is light."""
     day = layout.daylight
     main = [scrim for scrim in layout.scrims if scrim.kind != "shade"]
     if day is None or not main:
         return layout
-    left, top, right, bottom = (round(value) for value in main[0].box)
-    if float(luminance(np.asarray(image.crop((left, top, right, bottom)).reduce(16))).mean()) < _LIGHT:
+    if float(luminance(surface.thinned(main[0].box, _GLANCE)).mean()) < _LIGHT:
         return layout
     night = {text.colour for text in layout.texts if text.over_picture}
     return replace(
