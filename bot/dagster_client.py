@@ -1,8 +1,9 @@
 """Hand a request to Dagster over GraphQL, at most once per dispatch.
 
-What stays true: a dispatch row names one run. Before launching, a run tagged with the row's key is looked for, so an answer
-that was lost on the way does not start a second run; the ledger's fencing is the net below. Anything Dagster does not answer
-properly is `DagsterUnavailableError`: the row is tried again, and the sensor `dispatch_requests` tries too.
+What stays true: a dispatch row names one run. Whoever tries again looks for a run tagged with the row's key first, so an answer
+that was lost on the way does not start a second run; `PromptRunCoordinator` cancels one that is submitted all the same, and the
+ledger's fencing is the net below. Anything Dagster does not answer properly is `DagsterUnavailableError`: the row is tried again,
+and the sensor `dispatch_requests` tries too.
 """
 
 from typing import Any, Final
@@ -54,15 +55,25 @@ class DagsterClient:
         self._url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
 
-    async def dispatch(self, request_id: str, job: str, dispatch_key: str, user_id: int | None) -> str:
+    async def dispatch(
+        self, request_id: str, job: str, dispatch_key: str, user_id: int | None, *, again: bool = False
+    ) -> str:
         """Make sure that a run of `job` exists for this dispatch and return its id.
+
+        Args:
+            request_id: the partition.
+            job: what to run.
+            dispatch_key: of the dispatch row.
+            user_id: internal user id, for fair queueing.
+            again: whether it was tried before, so that there may be a run.
 
         Raises:
             DagsterUnavailableError: there may be no run; try again.
         """
-        found = await self._call(FIND_RUN, {"tags": [{"key": DISPATCH_TAG, "value": dispatch_key}]}, "runsOrError")
-        if results := found.get("results"):
-            return str(results[0]["runId"])
+        if again:
+            found = await self._call(FIND_RUN, {"tags": [{"key": DISPATCH_TAG, "value": dispatch_key}]}, "runsOrError")
+            if results := found.get("results"):
+                return str(results[0]["runId"])
         repository = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY}
         added = await self._call(
             ADD_PARTITION,

@@ -166,4 +166,5 @@ class Dispatch:
             raise PermanentError(f"outbox row {item.id} names the unknown job {job!r}")
         request = UUID(item.payload["request_id"])
         card = await self._store.card(request)
-        await self._dagster.dispatch(str(request), job, item.dedupe_key, card.user_id if card else None)
+        user_id = card.user_id if card else None
+        await self._dagster.dispatch(str(request), job, item.dedupe_key, user_id, again=item.attempts > 1)

@@ -1,7 +1,7 @@
 """Sending finished slides to a chat, and telling arrived, refused and unknown apart."""
 
 from carousel_pipeline.delivery.outcome import Arrived, Outcome, Refused, Unknown, WaitAndResend, read_failure
-from carousel_pipeline.delivery.telegram import Page, send_album, telegram_bot
+from carousel_pipeline.delivery.telegram import Page, send_album, telegram_bot, warm
 
 __all__ = [
     "Arrived",
@@ -13,4 +13,5 @@ __all__ = [
     "read_failure",
     "send_album",
     "telegram_bot",
+    "warm",
 ]

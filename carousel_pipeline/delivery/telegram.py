@@ -5,6 +5,7 @@ the pictures encoded lighter, and at last as files, which take five times as muc
 """
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.exceptions import AiogramError
+from aiogram.methods import Response, SendDocument, SendMediaGroup, SendPhoto
 from aiogram.types import BufferedInputFile, InputMediaDocument, InputMediaPhoto, Message
 
 from carousel_pipeline.delivery.outcome import Arrived, Outcome, Refused, Unknown, WaitAndResend, read_failure
@@ -51,6 +53,12 @@ def telegram_bot(token: str, api_url: str | None) -> Bot:
     """Return a Telegram client for `api_url`, or for api.telegram.org; close its session when done (M21)."""
     api = PRODUCTION if api_url is None else TelegramAPIServer.from_base(api_url)
     return Bot(token, session=AiohttpSession(api=api, timeout=SEND_TIMEOUT_S))
+
+
+@functools.cache
+def warm() -> tuple[type, ...]:
+    """Have the types of answers to an album built, which aiogram does with a process's first, and keep them."""
+    return tuple(Response[method.__returning__] for method in (SendMediaGroup, SendPhoto, SendDocument))  # type: ignore[name-defined]
 
 
 async def send_album(

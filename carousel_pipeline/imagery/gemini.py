@@ -56,6 +56,20 @@ _PANORAMA = (
 )
 _WIDE = MappingProxyType({"shape": "wide panorama", "fills": "as tall as", "way": "from left to right"})
 _TALL = MappingProxyType({"shape": "tall picture", "fills": "as wide as", "way": "from top to bottom"})
+_WARM_ANSWER = MappingProxyType(
+    {
+        "candidates": [
+            {
+                "content": {"role": "model", "parts": [{"inlineData": {"mimeType": "image/jpeg", "data": ""}}]},
+                "finishReason": "STOP",
+            }
+        ],
+        "usageMetadata": {
+            "promptTokenCount": 1,
+            "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1}],
+        },
+    }
+)
 _BLOCKED = frozenset({"IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"})
 
 
@@ -199,19 +213,21 @@ class GeminiPainter:
 
 
 def warm() -> None:
-    """Do what a first picture needs once: the SDK imports for a second, and builds its client's and answers' models late.
+    """Do what a first picture needs once: the SDK imports for a second, and builds some twenty models as it meets them.
 
-    Nothing is connected. A run that does it itself also holds it alone: thirty megabytes while it waits.
+    A call is made, and answered in memory: nothing is connected. A run that does it itself takes a tenth of a second for it, and
+    also holds it alone, thirty megabytes while it waits.
     """
+    import httpx2  # noqa: PLC0415 - as in _ask
     from google import genai  # noqa: PLC0415 - as in _ask
     from google.genai import types  # noqa: PLC0415 - as in _ask
 
-    genai.Client(api_key="nothing is asked", http_options=_http_options(None, None, _TIMEOUT_MS)).close()
     importlib.import_module("anyio._backends._asyncio")  # what the client imports with its first answer
-    _config("1:1")
-    part = {"inlineData": {"mimeType": "image/jpeg", "data": ""}}
-    content = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
-    types.GenerateContentResponse.model_validate({"candidates": [content], "usageMetadata": {"promptTokenCount": 1}})
+    options = _http_options(None, None, _TIMEOUT_MS)
+    options.client_args = {"transport": httpx2.MockTransport(lambda _: httpx2.Response(200, json=dict(_WARM_ANSWER)))}
+    contents: list[Any] = [types.Part.from_bytes(data=b"", mime_type="image/jpeg"), "warm"]
+    with genai.Client(api_key="nothing is asked", http_options=options) as client:
+        client.models.generate_content(model="none", contents=contents, config=_config("1:1"))
 
 
 def _config(ratio: str) -> GenerateContentConfig:

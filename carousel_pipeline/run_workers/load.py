@@ -11,7 +11,7 @@ import itertools
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -62,14 +62,13 @@ class LoadStack:
 
 
 @contextlib.contextmanager
-def load_stack(folder: Path, *, places: int | None = None, picture_s: float | None = None) -> Iterator[LoadStack]:
+def load_stack(folder: Path, *, picture_s: float, places: int | None = None) -> Iterator[LoadStack]:
     """Run everything in `folder` until the block ends.
 
     Args:
         folder: an existing, empty one.
+        picture_s: seconds that the model on this machine takes for a picture; it is asked through Gemini's SDK.
         places: runs at once; None leaves what dagster.yaml says.
-        picture_s: seconds that a model on this machine takes for a picture, asked through Gemini's SDK; None lets the
-            procedural painter paint.
 
     Raises:
         TransientError: a part does not start.
@@ -83,20 +82,19 @@ def load_stack(folder: Path, *, places: int | None = None, picture_s: float | No
         for url in (ours, dagster):
             ensure_database(url)
         migrate(ours)
+        models = free_port(0)
         environment = dict.fromkeys(map(str.upper, Settings.model_fields), "") | {
             "DATABASE_URL": ours,
             "ARTIFACTS_URL": (folder / "artifacts").as_uri(),
             "CAROUSEL_HOME": str(folder / "home"),
             "TELEGRAM_BOT_TOKEN": f"4242424242:{secrets.token_hex(18)}",
             "TELEGRAM_API_URL": telegram,
+            "GEMINI_API_KEY": secrets.token_hex(20),
+            "GEMINI_BASE_URL": f"http://127.0.0.1:{models}",
         }
-        models = free_port(0)
-        if picture_s is not None:
-            environment |= {"GEMINI_API_KEY": secrets.token_hex(20), "GEMINI_BASE_URL": f"http://127.0.0.1:{models}"}
         with DagsterStack(folder, dagster, instance, _SERVER, environment) as stack:
             stack.environment["DAGSTER_GRAPHQL_URL"] = stack.graphql_url
-            if picture_s is not None:
-                stack.start("models", "-m", "carousel_pipeline.run_workers.picture_model", str(models), str(picture_s))
+            stack.start("models", "-m", "carousel_pipeline.run_workers.picture_model", str(models), str(picture_s))
             home = ("--home", str(folder / "telegram"))
             stack.start(
                 "telegram", "-m", "carousel_pipeline.local.telegram", "--port", telegram.rpartition(":")[2], *home
@@ -170,6 +168,22 @@ async def outline(chat: Chat, *, limit_s: float = _WAIT_S) -> Outlined:
     message = await chat.wait_for("the outline", find_outline, limit_s)
     button = next(data for data in buttons(message) if data.startswith(MAKE))
     return Outlined(str(UUID(button.split(":")[2])), message, button, asked, time.time())
+
+
+async def paint_each(chat: Chat, found: Outlined) -> Outlined:
+    """Choose a picture for each slide in place of one for all."""
+    ours = UUID(found.request_id).hex
+    await chat.press(found.message, _button(found.message, "r:paint:"))
+    each = f"i:{ours}:each"
+    chooser = await chat.wait_for("the ways to paint", lambda said: _with(said, each), _WAIT_S)
+    await chat.press(chooser, each)
+
+    def dearer(said: list[Message]) -> Message | None:
+        outline = find_outline(said)
+        return outline if outline and found.button not in buttons(outline) else None
+
+    message = await chat.wait_for("the outline with its price", dearer, _WAIT_S)
+    return replace(found, message=message, button=_button(message, MAKE))
 
 
 async def take(chat: Chat, found: Outlined, *, limit_s: float = _WAIT_S) -> Made:

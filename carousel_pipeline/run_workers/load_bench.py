@@ -1,9 +1,9 @@
 """`carousel bench load`: people who use the whole product on this machine, alone, one after another, in a rush, and in patience.
 
-Two stacks of `load.py`. On the first the providers take no time: latency of one person at a time, then as many carousels as the
-machine makes for as long as is asked, then one person's rush beside others. On the second many wait at once for pictures that
-take half a minute each: memory, connections, and how many got an album; who got none is a figure, not the end. Only the first
-carousel is not counted.
+Two stacks of `load.py`. On the first the model takes no time: latency of one person at a time, then as many carousels as the
+machine makes for as long as is asked, then one person's rush beside others. On the second many wait at once for seven pictures,
+each of which takes half a minute: memory, connections, and how many got an album; who got none is a figure, not the end. Only
+the first carousel is not counted.
 """
 
 import asyncio
@@ -37,6 +37,7 @@ from carousel_pipeline.run_workers.load import (
     load_stack,
     make_one,
     outline,
+    paint_each,
     take,
 )
 
@@ -46,6 +47,7 @@ _LOOK_S: Final = 0.5
 _POLL_S: Final = 0.1
 _WEIGH_S: Final = 10.0
 _LONGEST_S: Final = 1800.0
+_PLENTY: Final = 100
 _MB: Final = 1e6
 
 
@@ -67,21 +69,22 @@ def bench_load(
     before = round(os.getloadavg()[2], 2)
     with tempfile.TemporaryDirectory(prefix="carousel-load-", ignore_cleanup_errors=True) as folder:
         with (
-            load_stack(_inside(folder, "quick")) as stack,
+            load_stack(_inside(folder, "quick"), picture_s=0) as stack,
             connect(stack.database_url, None) as owner,
             Watch(stack) as watch,
         ):
             figures = asyncio.run(_alone(stack, owner, runs))
             figures |= asyncio.run(_sustained(stack, seconds))
             figures |= asyncio.run(_rushed(stack, owner, rush))
-            violations = _count(owner, "load_violations")
+            violations, stand_ins = _count(owner, "load_violations"), _count(owner, "load_stand_ins")
         figures["max_db_connections_without_waiting"] = watch.connections
         with (
             load_stack(_inside(folder, "slow"), places=waiting + _AT_ONCE, picture_s=picture_s) as stack,
             connect(stack.database_url, None) as owner,
         ):
             with Watch(stack, weigh=True) as watch:
-                figures |= asyncio.run(_patient(stack, waiting))
+                figures |= asyncio.run(_patient(stack, owner, waiting))
+            figures["stand_ins"] = stand_ins + _count(owner, "load_stand_ins")
             violations += _count(owner, "load_violations")
     return figures | {
         "asked_to_wait": waiting,
@@ -178,15 +181,16 @@ async def _rushed(stack: LoadStack, owner: psycopg.Connection[Row], rush: int) -
     }
 
 
-async def _patient(stack: LoadStack, waiting: int) -> dict[str, Any]:
-    """All have an outline, then all press the button at once; count who got an album, and keep what somebody else was told."""
+async def _patient(stack: LoadStack, owner: psycopg.Connection[Row], waiting: int) -> dict[str, Any]:
+    """All have an outline and chose a picture a slide; then all press the button at once. Count who got an album."""
     gate = asyncio.Semaphore(_AT_ONCE)
     async with AsyncExitStack() as chats:
 
         async def come() -> tuple[Any, Any]:
             async with gate:
                 chat = await chats.enter_async_context(greeted(stack.telegram))
-                return chat, await outline(chat, limit_s=_LONGEST_S)
+                _rows(owner, "load_credits", tg=chat.id, key=str(uuid4()), credits=_PLENTY)
+                return chat, await paint_each(chat, await outline(chat, limit_s=_LONGEST_S))
 
         ready = await asyncio.gather(*(come() for _ in range(waiting)))
         taken = (take(chat, found, limit_s=_LONGEST_S) for chat, found in ready)

@@ -52,8 +52,10 @@ ROOMS = (
 # Data that each run would read anew: functions without arguments that keep what they have read.
 WARMED = (
     "carousel_pipeline.copywriting.language:languages",
+    "carousel_pipeline.delivery:warm",
     "carousel_pipeline.imagery.scene:warm",
     "carousel_pipeline.rendering.style:load_styles",
+    "carousel_pipeline.run_workers.storage:warm",
     "PIL.Image:preinit",
 )
 # Where a key is set: the SDKs take seconds to import.

@@ -17,11 +17,18 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import sqlalchemy
-from dagster import StringSource
+from dagster import (
+    AssetKey,
+    AssetRecordsFilter,
+    DagsterEventType,
+    EventLogEntry,
+    EventRecordsResult,
+    StringSource,
+)
 from dagster._config.config_schema import UserConfigSchema  # how every ConfigurableClass of Dagster types its config
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable  # Dagster never deletes from it by run
 from dagster._serdes import ConfigurableClassData
@@ -43,6 +50,7 @@ _log = logging.getLogger("carousel.runs.storage")
 KEPT, OVERFLOW = 4, 16
 _IDLE_S = 3.0
 _CONNECT_TIMEOUT_S = 5
+_KNOWN, _KNOWN_S = 100, 3.0
 _SCHEMES = frozenset({"postgres", "postgresql"})
 _TABLES = ("event_logs", "runs", "instance_info", "jobs")
 # Advisory locks of Dagster's database: any two numbers that nobody else uses.
@@ -90,8 +98,23 @@ def process_engine(url: sqlalchemy.URL) -> sqlalchemy.Engine:
         },
     )
     _IdleConnections(engine)
+    event.listen(engine, "do_execute", _unheard)
     os.register_at_fork(after_in_child=functools.partial(engine.dispose, close=False))
     return engine
+
+
+def _unheard(_cursor: object, statement: str, _parameters: object, _context: object) -> bool:
+    """Skip the notification that dagster-postgres sends after each event: it says itself that nobody listens any more.
+
+    Fifty times a run, each a transaction of its own that waits for the disk.
+    """
+    return statement.startswith("NOTIFY ")
+
+
+def warm() -> None:
+    """Make the engine of `DAGSTER_DATABASE_URL`, where it is set, without a connection: forks find it made."""
+    if url := os.environ.get("DAGSTER_DATABASE_URL"):
+        process_engine(psycopg2_url(url))
 
 
 class _IdleConnections:
@@ -159,6 +182,25 @@ def limit_statements(engine: sqlalchemy.Engine, milliseconds: int) -> None:
     engine.dispose()
 
 
+class _Known:
+    """Answers of the last seconds: few, and only this process's."""
+
+    def __init__(self) -> None:
+        self._answers: dict[Hashable, tuple[Any, float]] = {}
+
+    def get(self, question: Hashable) -> Any:
+        answer, until = self._answers.get(question, (None, 0.0))
+        return answer if time.monotonic() < until else None
+
+    def put(self, question: Hashable, answer: Any) -> None:
+        if len(self._answers) >= _KNOWN:
+            self.forget()
+        self._answers[question] = answer, time.monotonic() + _KNOWN_S
+
+    def forget(self) -> None:
+        self._answers = {}
+
+
 class PooledRunStorage(_Pooled, PostgresRunStorage):
     """Runs."""
 
@@ -176,7 +218,57 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
 
 
 class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
-    """Events, asset keys, partitions."""
+    """Events, asset keys, partitions.
+
+    A run asks thirty-six times whether its partition exists, and before each result of a check for the materialization that it
+    is of: every seventh question. What was found is known for some seconds, or until this process changes it.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._partitions = _Known()
+        self._materializations = _Known()
+
+    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
+        """Whether the key exists; one that does not may be added at any moment, so only a yes is remembered."""
+        name = (partitions_def_name, partition_key)
+        if self._partitions.get(name):
+            return True
+        if found := super().has_dynamic_partition(*name):
+            self._partitions.put(name, found)
+        return found
+
+    def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
+        """Delete a key."""
+        super().delete_dynamic_partition(partitions_def_name, partition_key)
+        self._partitions.forget()
+
+    def fetch_materializations(
+        self,
+        records_filter: AssetKey | AssetRecordsFilter,
+        limit: int,
+        cursor: str | None = None,
+        ascending: bool = False,  # noqa: FBT001, FBT002 - Dagster's signature
+    ) -> EventRecordsResult:
+        """Return the materializations of an asset; the last one of a partition, which a check asks for, may be remembered."""
+        asked = repr((records_filter, limit, cursor, ascending))
+        of_partition = isinstance(records_filter, AssetRecordsFilter) and records_filter.asset_partitions and limit == 1
+        found: EventRecordsResult | None = self._materializations.get(asked) if of_partition else None
+        if found is None:
+            found = super().fetch_materializations(records_filter, limit, cursor, ascending)
+            self._materializations.put(asked, found)
+        return found
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event."""
+        super().store_event(event)
+        if event.is_dagster_event and event.dagster_event_type is DagsterEventType.ASSET_MATERIALIZATION:
+            self._materializations.forget()
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events."""
+        super().store_event_batch(events)
+        self._materializations.forget()
 
     def has_table(self, table_name: str) -> bool:
         """Whether the table exists; asked up to twenty times in a run."""

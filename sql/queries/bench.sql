@@ -73,5 +73,9 @@ select carousel.confirm(%(tg)s, %(id)s, %(price)s) as answer
 -- name: load_place
 select carousel.queue_place(%(id)s) as ahead
 
+-- Pictures that were refused: then something else was measured than was asked for.
+-- name: load_stand_ins
+select count(*) as n from carousel.attempt where outcome = 'stand_in'
+
 -- name: load_violations
 select count(*) as n from ledger.invariant_violation

@@ -11,7 +11,15 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 import sqlalchemy
-from dagster import AssetCheckResult, DagsterInstance, asset, asset_check, materialize
+from dagster import (
+    AssetCheckResult,
+    AssetRecordsFilter,
+    DagsterInstance,
+    DynamicPartitionsDefinition,
+    asset,
+    asset_check,
+    materialize,
+)
 from dagster_postgres import DagsterPostgresStorage
 from psycopg import sql
 
@@ -128,6 +136,51 @@ def test_what_the_schema_has_is_asked_once(instance: DagsterInstance, dagster_ur
         assert runs.has_run_stats_index_cols()
     # Once each for what there is, three times for the table that may still come.
     assert len([statement for statement in statements if "pg_catalog" in statement]) <= 9
+
+
+def test_what_a_run_asks_again_and_again_is_asked_once_and_never_answered_wrong(
+    instance: DagsterInstance, dagster_url: str
+) -> None:
+    keys = DynamicPartitionsDefinition(name="things")
+
+    @asset(partitions_def=keys)
+    def slide() -> int:
+        return 1
+
+    def last() -> str | None:
+        asked = AssetRecordsFilter(asset_key=slide.key, asset_partitions=["key"])
+        records = instance.fetch_materializations(asked, limit=1).records
+        return records[0].run_id if records else None
+
+    statements: list[str] = []
+    engine = storage.process_engine(storage.psycopg2_url(dagster_url))
+    sqlalchemy.event.listen(engine, "before_cursor_execute", lambda *event: statements.append(event[2]))
+    assert not instance.has_dynamic_partition("things", "key")
+    assert last() is None
+    instance.add_dynamic_partitions("things", ["key"])
+    statements.clear()
+    assert all(instance.has_dynamic_partition("things", "key") for _ in range(5))
+    assert sum("FROM dynamic_partitions" in statement for statement in statements) == 1
+    for _ in range(2):
+        made = materialize([slide], partition_key="key", instance=instance).run_id
+        statements.clear()
+        assert [last() for _ in range(5)] == [made] * 5
+        assert sum("FROM event_logs" in statement for statement in statements) == 1
+    instance.delete_dynamic_partition("things", "key")
+    assert not instance.has_dynamic_partition("things", "key")
+
+
+def test_events_are_stored_without_a_word_to_nobody(instance: DagsterInstance, dagster_url: str) -> None:
+    with connect(dagster_url, None) as listener:
+        listener.execute("listen run_events")
+
+        @asset
+        def slide() -> int:
+            return 1
+
+        run = materialize([slide], instance=instance).run_id
+        assert instance.all_logs(run)
+        assert list(listener.notifies(timeout=0.5)) == []
 
 
 _FORK = """
