@@ -226,6 +226,16 @@ def bench_load(seconds: int, waiting: int, *, as_json: bool) -> None:
     _report(measure(seconds, waiting), as_json=as_json)
 
 
+@bench.command("start")
+@click.option("--runs", type=click.IntRange(1, 50), default=3, show_default=True)
+@_JSON
+def bench_start(runs: int, *, as_json: bool) -> None:
+    """Seconds until `carousel up` is ready, and what its parts hold in memory."""
+    from carousel_pipeline.run_workers.start_bench import bench_start as measure
+
+    _report(measure(runs), as_json=as_json)
+
+
 @bench.command("usage")
 @click.option("--requests", type=click.IntRange(1000, 10_000_000), default=1_000_000, show_default=True)
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Keeps the past for the next time.")

@@ -58,7 +58,8 @@ def telegram_bot(token: str, api_url: str | None) -> Bot:
 @functools.cache
 def warm() -> tuple[type, ...]:
     """Have the types of answers to an album built, which aiogram does with a process's first, and keep them."""
-    return tuple(Response[method.__returning__] for method in (SendMediaGroup, SendPhoto, SendDocument))  # type: ignore[name-defined]
+    methods = (SendMediaGroup, SendPhoto, SendDocument)
+    return tuple(Response[method.__returning__] for method in methods)  # type: ignore[name-defined]  # known at run time
 
 
 async def send_album(
