@@ -9,6 +9,7 @@ What must stay true:
 
 - a turn ends with the process that holds it, however that ends: it is a connection, which the system closes;
 - nobody waits for somebody who only waits: after `LONGEST_S` a turn is free again, whatever its holder does;
+- who waits for a turn holds no memory but its own;
 - where nobody hands out turns (a cluster's worker, a test), nobody waits for one.
 """
 
@@ -22,8 +23,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from carousel_pipeline.memory import give_back
+
 ADDRESS: Final = "_CAROUSEL_TURNS"  # the one way to tell a forked process anything is its environment
 LONGEST_S: Final = 10.0
+_MOMENT_S: Final = 0.02
 
 
 class Turns(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -106,5 +110,17 @@ def _taken() -> socket.socket | None:
     turn = socket.socket(socket.AF_UNIX)
     with suppress(OSError):  # the code server has gone: this process ends within moments, too
         turn.connect(address)
-        turn.recv(1)
+        if not _at_once(turn):
+            give_back()
+            turn.recv(1)
     return turn
+
+
+def _at_once(turn: socket.socket) -> bool:
+    turn.settimeout(_MOMENT_S)
+    try:
+        turn.recv(1)
+    except TimeoutError:
+        turn.settimeout(None)
+        return False
+    return True

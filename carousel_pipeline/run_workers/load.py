@@ -167,11 +167,11 @@ async def outline(chat: Chat, *, limit_s: float = _WAIT_S) -> Outlined:
     await chat.write(a_text())
     message = await chat.wait_for("the outline", find_outline, limit_s)
     button = next(data for data in buttons(message) if data.startswith(MAKE))
-    return Outlined(str(UUID(button.split(":")[2])), message, button, asked, time.time())
+    return Outlined(_request_of(button), message, button, asked, time.time())
 
 
 async def paint_each(chat: Chat, found: Outlined) -> Outlined:
-    """Choose a picture for each slide in place of one for all."""
+    """Choose a picture for each slide in place of one for all; what is offered then is another request."""
     ours = UUID(found.request_id).hex
     await chat.press(found.message, _button(found.message, "r:paint:"))
     each = f"i:{ours}:each"
@@ -183,7 +183,8 @@ async def paint_each(chat: Chat, found: Outlined) -> Outlined:
         return outline if outline and found.button not in buttons(outline) else None
 
     message = await chat.wait_for("the outline with its price", dearer, _WAIT_S)
-    return replace(found, message=message, button=_button(message, MAKE))
+    button = _button(message, MAKE)
+    return replace(found, request_id=_request_of(button), message=message, button=button)
 
 
 async def take(chat: Chat, found: Outlined, *, limit_s: float = _WAIT_S) -> Made:
@@ -221,7 +222,11 @@ async def change_text(chat: Chat, made: Made) -> Made:
     tapped = time.time()
     await chat.write(f"Sleep at one time\nWeekends are no exception, says note {next(_numbers)}.")
     control = await chat.wait_for("the changed album", lambda said: _control(said, None, but=ours), _WAIT_S)
-    return Made(str(UUID(_button(control, "r:files:").split(":")[2])), tapped, time.time(), control, made.slides)
+    return Made(_request_of(_button(control, "r:files:")), tapped, time.time(), control, made.slides)
+
+
+def _request_of(button: str) -> str:
+    return str(UUID(button.split(":")[2]))
 
 
 def _control(said: list[Message], request_id: str | None, *, but: str = "") -> Message | None:
