@@ -83,15 +83,19 @@ def load_stack(folder: Path, *, picture_s: float, places: int | None = None) -> 
             ensure_database(url)
         migrate(ours)
         models = free_port(0)
-        environment = dict.fromkeys(map(str.upper, Settings.model_fields), "") | {
-            "DATABASE_URL": ours,
-            "ARTIFACTS_URL": (folder / "artifacts").as_uri(),
-            "CAROUSEL_HOME": str(folder / "home"),
-            "TELEGRAM_BOT_TOKEN": f"4242424242:{secrets.token_hex(18)}",
-            "TELEGRAM_API_URL": telegram,
-            "GEMINI_API_KEY": secrets.token_hex(20),
-            "GEMINI_BASE_URL": f"http://127.0.0.1:{models}",
-        }
+        environment = (
+            dict.fromkeys(map(str.upper, Settings.model_fields), "")
+            | {
+                "DATABASE_URL": ours,
+                "ARTIFACTS_URL": (folder / "artifacts").as_uri(),
+                "CAROUSEL_HOME": str(folder / "home"),
+                "TELEGRAM_BOT_TOKEN": f"4242424242:{secrets.token_hex(18)}",
+                "TELEGRAM_API_URL": telegram,
+                "PROVIDER_USD_PER_DAY": "100000",  # what the model is said to cost would else be spent, and stand-ins measured
+                "GEMINI_API_KEY": secrets.token_hex(20),
+                "GEMINI_BASE_URL": f"http://127.0.0.1:{models}",
+            }
+        )
         with DagsterStack(folder, dagster, instance, _SERVER, environment) as stack:
             stack.environment["DAGSTER_GRAPHQL_URL"] = stack.graphql_url
             stack.start("models", "-m", "carousel_pipeline.run_workers.picture_model", str(models), str(picture_s))

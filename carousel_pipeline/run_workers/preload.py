@@ -10,6 +10,7 @@ import threading
 
 from dagster import Definitions
 
+from carousel_pipeline.memory import keep_freed
 from carousel_pipeline.run_workers.run_process import DEFINITIONS, PRELOAD_DEFINITIONS
 from carousel_pipeline.settings import get_settings
 
@@ -91,5 +92,6 @@ def _shared_by_a_fork() -> str:
 
 _load(os.environ[PRELOAD_DEFINITIONS])
 problem = _shared_by_a_fork()
+keep_freed()  # a fork inherits it
 gc.collect()
 gc.freeze()  # the collector would otherwise touch every object and so copy every page in each run

@@ -32,7 +32,6 @@ from pathlib import Path
 import psutil
 
 from carousel_pipeline import turns
-from carousel_pipeline.memory import keep_freed
 
 DEFINITIONS = "carousel_pipeline.definitions"
 PRELOAD_DEFINITIONS = "_CAROUSEL_PRELOAD_DEFINITIONS"  # the one way to tell a fork server anything is its environment
@@ -67,7 +66,6 @@ class RunProcess(ForkServerProcess):
             # Python reseeds `random` after a fork, numpy does not: all runs would paint the same noise.
             numpy.random.seed()
         threading.Thread(target=_end_with_code_server, name="parent-watch", daemon=True).start()
-        keep_freed()
         super().run()
 
 
