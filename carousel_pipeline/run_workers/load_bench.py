@@ -7,9 +7,9 @@ the first carousel is not counted.
 """
 
 import asyncio
+import contextlib
 import os
 import platform
-import statistics
 import tempfile
 import threading
 import time
@@ -89,8 +89,8 @@ def bench_load(
     return figures | {
         "asked_to_wait": waiting,
         "waiting": watch.waiting,
-        "mb_per_waiting_run": round(max(watch.weights, default=0.0), 1),
-        "mb_per_waiting_run_p50": round(statistics.median(watch.weights or [0.0]), 1),
+        "weighed": len(watch.weights),
+        "mb_per_waiting_run": percentiles(watch.weights or [0.0]),
         "max_db_connections": watch.connections,
         "db_connections_while_all_wait": watch.connections_then,
         "violations": violations,
@@ -209,7 +209,7 @@ class Watch:
         connections: most at once.
         connections_then: at the moment when most were worked on.
         waiting: most worked on at once.
-        weights: private megabytes of each run process at the last weighing that found the most.
+        weights: private megabytes of each run process that waits, at the weighing that found most of them.
     """
 
     def __init__(self, stack: LoadStack, *, weigh: bool = False) -> None:
@@ -244,14 +244,25 @@ class Watch:
                     weighed_at = time.monotonic()
 
     def _weights(self) -> list[float]:
+        """Weigh the runs that use no processor time between two looks; who works is not waiting."""
+        code_server = psutil.Process(self._stack.dagster.processes["code"].pid)
+        runs = [run for server in code_server.children() for run in server.children()]
+        before = {run: _used_s(run) for run in runs}
+        time.sleep(_LOOK_S)
         found = []
-        for server in psutil.Process(self._stack.dagster.processes["code"].pid).children():
-            for run in server.children():
-                try:
+        for run, used in before.items():
+            with contextlib.suppress(psutil.Error):  # ended meanwhile
+                if _used_s(run) == used:
                     found.append(run.memory_full_info().uss / _MB)
-                except psutil.Error:  # ended meanwhile
-                    continue
         return found
+
+
+def _used_s(process: psutil.Process) -> float | None:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return None
+    return float(times.user + times.system)
 
 
 def _opened(owner: psycopg.Connection[Row], person: int) -> UUID:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import uuid4
 
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
@@ -28,7 +29,7 @@ from carousel_pipeline.run_workers.scale.scene import Scene
 from carousel_pipeline.schedules.cleanup import DagsterRuns
 from carousel_pipeline.sensors import dispatch_requests, fast_refund, settle_holds
 from carousel_pipeline.sensors.settlement import settle
-from carousel_pipeline.tags import USER_TAG
+from carousel_pipeline.tags import DISPATCH_TAG, USER_TAG
 
 _ACTIVE: Final = 8
 _ACT: Final = 1_000_000_000  # the user of what the acts leave behind
@@ -107,9 +108,9 @@ class Orchestra:
         last = seen[0].storage_id if seen else -1
         return RunStatusSensorCursor(record_id=last).to_json()  # type: ignore[no-untyped-call]  # Dagster's
 
-    def _created(self, request_id: str, user: int) -> DagsterRun:
+    def _created(self, request_id: str, user: int, **tags_of_its_own: str) -> DagsterRun:
         # What failed is not tried again: else its hold would wait.
-        tags = tags_of(request_id, user) | {MAX_RETRIES_TAG: "0"}
+        tags = tags_of(request_id, user) | {MAX_RETRIES_TAG: "0"} | tags_of_its_own
         return self._instance.create_run_for_job(defs.resolve_job_def(JOB), tags=tags)
 
     def _report(self, run: DagsterRun, what: DagsterEventType) -> None:
@@ -127,7 +128,8 @@ class Orchestra:
             self._instance.add_dynamic_partitions(_PARTITIONS, [_NEW_KEY])
 
     def _submit(self) -> None:
-        context = SubmitRunContext(self._created(self._key, _ACT), workspace=None)  # type: ignore[arg-type]  # for launchers
+        created = self._created(self._key, _ACT, **{DISPATCH_TAG: str(uuid4())})  # a dispatch gets one run
+        context = SubmitRunContext(created, workspace=None)  # type: ignore[arg-type]  # for launchers
         run = self._instance.run_coordinator.submit_run(context)
         if run.status is not DagsterRunStatus.STARTING:
             raise PermanentError(f"a run that has a place was not started but is {run.status}")
