@@ -77,6 +77,8 @@ from carousel_pipeline.settings import Settings
 _log = logging.getLogger(__name__)
 Work = Callable[[], Coroutine[Any, Any, None]]
 _PARALLEL: Final = 8
+# Most of them wait for their chat to be free, and hold nothing else: more than one person can bring about at once.
+_TOLD_AT_ONCE: Final = 64
 _DRAIN_S: Final = 15.0
 _BUILT_AT_START: Final[tuple[type[BaseModel], ...]] = (
     Update,
@@ -228,7 +230,9 @@ async def build(settings: Settings, pace: Pace = Pace()) -> AsyncIterator[App]:
         app = App(bot, dispatcher, store, payments.cashier, AdvisoryLocks(locks), sender, pace.limit, metrics)
         dispatch = Dispatch(store, DagsterClient(http, dagster_url))
         runs = Outbox(store, {"dispatch": dispatch.run}, lease=timedelta(seconds=45), parallel=4)
-        chats = Outbox(store, {**front.notices.works, **payments.works}, lease=timedelta(minutes=5), parallel=8)
+        chats = Outbox(
+            store, {**front.notices.works, **payments.works}, lease=timedelta(minutes=5), parallel=_TOLD_AT_ONCE
+        )
 
         def hear_outbox(topic: str) -> None:
             runs.hint(topic)

@@ -18,9 +18,12 @@ REPOSITORY: Final = "__repository__"
 PARTITIONS: Final = "requests"
 JOBS: Final = frozenset({"outline", "carousel", "edit"})
 
+# One that was made and never submitted, because the webserver was killed in between, will never run.
 FIND_RUN: Final = """
 query FindRun($tags: [ExecutionTag!]!) {
-  runsOrError(filter: {tags: $tags}, limit: 1) {
+  runsOrError(
+    filter: {tags: $tags, statuses: [QUEUED, STARTING, STARTED, SUCCESS, FAILURE, CANCELING, CANCELED]}, limit: 1
+  ) {
     __typename
     ... on Runs { results { runId } }
   }

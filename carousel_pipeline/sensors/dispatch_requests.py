@@ -13,6 +13,7 @@ from carousel_pipeline.tags import DISPATCH_TAG, partition_tags, run_tags
 
 GRACE = timedelta(seconds=6)
 BATCH = 50
+_SUBMITTED = [status for status in dg.DagsterRunStatus if status is not dg.DagsterRunStatus.NOT_STARTED]
 
 
 @dg.sensor(
@@ -49,4 +50,5 @@ def dispatch_requests(context: dg.SensorEvaluationContext, database: Database) -
 
 
 def _has_run(instance: dg.DagsterInstance, dedupe_key: str) -> bool:
-    return bool(instance.get_run_ids(dg.RunsFilter(tags={DISPATCH_TAG: dedupe_key}), limit=1))
+    """Whether a run was submitted; one that was made and not submitted, by a webserver that was killed, will never run."""
+    return bool(instance.get_run_ids(dg.RunsFilter(tags={DISPATCH_TAG: dedupe_key}, statuses=_SUBMITTED), limit=1))

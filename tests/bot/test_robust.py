@@ -169,6 +169,26 @@ async def test_flood_waits_are_kept_for_their_chat_only(app: SimpleNamespace) ->
     await person.sees("10 credits")
 
 
+async def test_a_rush_of_news_for_one_chat_lets_another_one_through(app: SimpleNamespace) -> None:
+    """Rows that wait for a chat's pace held all the places: an album stood there for a quarter of a minute without a word."""
+    busy, other = await app.stage.guest(), await app.stage.guest()
+    (many, _), (one, _) = await app.stage.outlined(busy), await app.stage.outlined(other)
+    await app.pipeline.until("select 1 from ledger.outbox having count(*) = count(done_at)")
+    await app.stage.fault(method="sendMessage", kind="delay", delay_s=6, times=1)
+    slow = asyncio.create_task(app.bot.bot.send_message(busy.chat, "something long"))
+    news = (
+        "insert into ledger.outbox (topic, dedupe_key, payload)"
+        " select 'outline_ready', %(id)s || n, jsonb_build_object('request_id', %(id)s) from generate_series(1, %(rows)s) n"
+    )
+    app.pipeline.sql(news, None, id=many, rows=50)
+    app.pipeline.sql(news, None, id=one, rows=1)
+    told = "select 1 from ledger.outbox where payload ->> 'request_id' = '{}' having count(*) = count(done_at)"
+    await app.pipeline.until(told.format(one))
+    assert not slow.done()
+    await slow
+    await app.pipeline.until(told.format(many))
+
+
 async def test_unknown_outcomes_of_telegram(app: SimpleNamespace) -> None:
     person = await app.stage.guest()
     request, outline = await app.stage.outlined(person)

@@ -14,6 +14,8 @@ from carousel_pipeline.errors import ConfigurationError
 from carousel_pipeline.local.dagster_home import write_local_instance
 from carousel_pipeline.run_workers import storage
 from carousel_pipeline.run_workers.places import deciding
+from carousel_pipeline.sensors.dispatch_requests import _has_run
+from carousel_pipeline.tags import DISPATCH_TAG
 
 PLACES = 16
 LOCATION = GrpcServerCodeLocationOrigin(host="127.0.0.1", port=1, location_name="carousel_pipeline")
@@ -73,6 +75,21 @@ def test_the_same_holds_for_a_users_limit(instance: DagsterInstance, started: li
         instance.run_launcher.launch_run(LaunchRunContext(run, sentinel.workspace))
     assert len(started) == 3
     assert launched(instance, runs[0]).status is DagsterRunStatus.QUEUED
+
+
+def test_a_run_that_was_made_and_never_submitted_is_submitted_anew(instance: DagsterInstance) -> None:
+    """A webserver that is killed in between leaves one; it counted as the dispatch's run, and nobody got an outline."""
+    run = DagsterRun(
+        job_name="carousel",
+        run_id=str(uuid.uuid4()),
+        tags={DISPATCH_TAG: "dispatch:1"},
+        status=DagsterRunStatus.NOT_STARTED,
+        remote_job_origin=ORIGIN,
+    )
+    instance.add_run(run)
+    assert not _has_run(instance, "dispatch:1")
+    instance.report_dagster_event(DagsterEvent.job_enqueue(run), run_id=run.run_id)
+    assert _has_run(instance, "dispatch:1")
 
 
 def test_another_storage_is_refused_in_words() -> None:
