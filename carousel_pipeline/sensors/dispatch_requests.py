@@ -13,7 +13,7 @@ from carousel_pipeline.tags import DISPATCH_TAG, partition_tags, run_tags
 
 GRACE = timedelta(seconds=6)
 BATCH = 50
-_SUBMITTED = [status for status in dg.DagsterRunStatus if status is not dg.DagsterRunStatus.NOT_STARTED]
+_SUBMITTED = tuple(status for status in dg.DagsterRunStatus if status is not dg.DagsterRunStatus.NOT_STARTED)
 
 
 @dg.sensor(

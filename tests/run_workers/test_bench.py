@@ -1,6 +1,9 @@
 """The benchmark's arithmetic. The benchmark itself takes minutes and is run by hand: `carousel bench dispatch`."""
 
+import os
+
 from carousel_pipeline.run_workers.bench import _ratio, _timed_call, percentiles, row
+from carousel_pipeline.run_workers.start_bench import _import, _megabytes
 
 
 def testpercentiles_are_in_order_and_within_the_values() -> None:
@@ -17,3 +20,10 @@ def test_the_ratio_is_stock_in_process_to_ours_at_the_median() -> None:
 def test_a_direct_call_does_what_the_assets_do() -> None:
     first, end = _timed_call()
     assert 0 <= first <= end < 0.1
+
+
+def test_a_start_is_weighed_and_its_imports_counted() -> None:
+    seconds, modules = _import()
+    assert seconds > 0
+    assert modules > 500
+    assert 10 < _megabytes(os.getpid()) < 2000
