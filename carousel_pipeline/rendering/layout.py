@@ -6,7 +6,7 @@ deck, not the slide, so that swiping shows one hand; one slide with far more tex
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -298,14 +298,21 @@ def _best_steps(plan: _Plan) -> _Steps:
     """Return the largest sizes that fit; a heading keeps its words whole if any size allows that."""
     width = plan.column[2] - plan.column[0]
     whole = not plan.heading.parts_words(width / _size(plan.role.heading, 0))
-    low, high = 0, _STEPS if whole else _PARTED_HEADING
+    step = _largest(
+        0, _STEPS if whole else _PARTED_HEADING, lambda step: _fits(plan, _Steps(step, step), whole_words=whole)
+    )
+    return _larger_body(plan, _calmer(plan, step, whole_words=whole), whole_words=whole)
+
+
+def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
+    """Return the largest step up to `high` that fits; `low` is taken to."""
     while low < high:
         middle = (low + high + 1) // 2
-        if _fits(plan, _Steps(middle, middle), whole_words=whole):
+        if fits(middle):
             low = middle
         else:
             high = middle - 1
-    return _larger_body(plan, _calmer(plan, low, whole_words=whole), whole_words=whole)
+    return low
 
 
 def _larger_body(plan: _Plan, step: int, *, whole_words: bool) -> _Steps:
@@ -313,13 +320,7 @@ def _larger_body(plan: _Plan, step: int, *, whole_words: bool) -> _Steps:
     low, high = step + _WORTH, min(_STEPS, step + _APART)
     if low > high or not plan.body.items or not _fits(plan, _Steps(step, low), whole_words=whole_words):
         return _Steps(step, step)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _fits(plan, _Steps(step, middle), whole_words=whole_words):
-            low = middle
-        else:
-            high = middle - 1
-    return _Steps(step, low)
+    return _Steps(step, _largest(low, high, lambda body: _fits(plan, _Steps(step, body), whole_words=whole_words)))
 
 
 def _calmer(plan: _Plan, step: int, *, whole_words: bool) -> int:

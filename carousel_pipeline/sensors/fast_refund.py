@@ -1,5 +1,8 @@
 """The quick path to the same settlement: a failed or cancelled run is settled within seconds. Losing an event here costs nothing
 but time, because `settle_holds` looks at every open hold anyway.
+
+An outline has no hold, so nothing else is asked about it: it fails only when no run of its dispatch goes on. The coordinator
+cancels one that was one too many, and the other may still be writing.
 """
 
 from uuid import UUID
@@ -12,7 +15,9 @@ from carousel_pipeline.ledger.pipeline import PipelineLedger
 from carousel_pipeline.records import RequestRecords
 from carousel_pipeline.resources import Database
 from carousel_pipeline.sensors.settlement import settle
-from carousel_pipeline.tags import REQUEST_TAG
+from carousel_pipeline.tags import DISPATCH_TAG, REQUEST_TAG
+
+_GOES_ON = (DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.SUCCESS)
 
 
 @dg.run_failure_sensor(
@@ -42,11 +47,19 @@ def _settle_run(run: dg.DagsterRun, instance: dg.DagsterInstance, database: Data
         return
     with database.session() as session:
         if run.job_name == outline.name:
-            RequestRecords(session).outline_failed(request_id, "failed")
+            if not _another_goes_on(run, instance):
+                RequestRecords(session).outline_failed(request_id, "failed")
             return
         ledger = PipelineLedger(session)
         if (hold := ledger.open_hold(request_id)) is not None:
             settle([hold], ledger, instance)
+
+
+def _another_goes_on(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
+    """Whether a run of the same dispatch waits, works, or has ended well."""
+    key = run.tags.get(DISPATCH_TAG)
+    others = instance.get_runs(dg.RunsFilter(tags={DISPATCH_TAG: key}, statuses=_GOES_ON)) if key else []
+    return any(other.run_id != run.run_id for other in others)
 
 
 def _request_of(run: dg.DagsterRun) -> UUID | None:
