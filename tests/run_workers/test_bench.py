@@ -1,6 +1,7 @@
 """The benchmark's arithmetic. The benchmark itself takes minutes and is run by hand: `carousel bench dispatch`."""
 
-import os
+import subprocess
+import sys
 
 from carousel_pipeline.run_workers.bench import _ratio, _timed_call, percentiles, row
 from carousel_pipeline.run_workers.start_bench import _import, _megabytes
@@ -22,8 +23,14 @@ def test_a_direct_call_does_what_the_assets_do() -> None:
     assert 0 <= first <= end < 0.1
 
 
-def test_a_start_is_weighed_and_its_imports_counted() -> None:
+def test_a_start_is_weighed_with_its_children_and_its_imports_are_counted() -> None:
     seconds, modules = _import()
     assert seconds > 0
     assert modules > 500
-    assert 10 < _megabytes(os.getpid()) < 2000
+    child = "import subprocess, sys; held = bytearray(60_000_000); print('here', flush=True); input()"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        assert 60 <= _megabytes(process.pid) < 200  # the child's pages, in the parent's figure
+        process.communicate(b"\n")
