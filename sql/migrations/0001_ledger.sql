@@ -16,10 +16,19 @@
 -- LD005 state and journal disagree, LD006 key used again with another payload, LD007 insufficient credits, LD008 user restricted,
 -- LD009 no such request, LD010 actor, reason or funding missing, LD011 argument out of range, LD012 no such payment.
 
--- Roles belong to the whole server: another database of it may be migrating at this moment.
+-- Roles belong to the whole server: another database of it may be migrating at this moment. Whoever came second by an instant
+-- (unique_violation) has remembered that there was no such role, and would not find it below: only another try looks again.
 do $$ declare r text; begin
-  foreach r in array array['led_owner','led_bot','led_pay','led_pipeline','led_ops','led_analyst'] loop
-    begin execute format('create role %I nologin', r); exception when duplicate_object or unique_violation then null; end;
+  foreach r in array array['led_owner','led_bot','led_pay','led_pipeline','led_ops','led_analyst','led_house'] loop
+    loop
+      begin
+        execute format('create role %I nologin', r);
+        exit;
+      exception
+        when duplicate_object then exit;
+        when unique_violation then null;
+      end;
+    end loop;
     begin
       execute format('set local role %I', r); reset role;
     exception when insufficient_privilege then execute format('grant %I to %I', r, current_user); end;

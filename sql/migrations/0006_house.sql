@@ -11,14 +11,6 @@
 --   nobody's words, its gifts have a daily cap, and every act is a row of ledger.ops_action with actor and reason. The bot's own
 --   role gets none of it, so a fault in what strangers reach cannot give credits away.
 
--- Roles belong to the whole server: another database of it may be migrating at this moment.
-do $$ begin
-  begin create role led_house nologin; exception when duplicate_object or unique_violation then null; end;
-  begin
-    set local role led_house; reset role;
-  exception when insufficient_privilege then execute format('grant led_house to %I', current_user); end;
-end $$;
-
 create schema house authorization led_owner;
 set local role led_owner;
 set local search_path = house, bot, carousel, ledger, pg_temp;
