@@ -50,7 +50,7 @@ class Runs(Protocol):
         ...
 
     def ended_before(self, moment: datetime) -> Iterable[tuple[str, str | None]]:
-        """Yield the ended runs created before a moment, each with its partition key, oldest first."""
+        """Yield the runs that ended before a moment, each with its partition key, oldest first."""
         ...
 
     def forget_run(self, run_id: str) -> None:

@@ -53,13 +53,16 @@ class DagsterRuns:
         return len(runs)
 
     def ended_before(self, moment: datetime) -> Iterable[tuple[str, str | None]]:
-        """Return the ended runs created before a moment, each with its partition key, oldest first."""
+        """Return the runs that ended before a moment, each with its partition key, oldest first.
+
+        By the time of their last change, which after their end is their end: Dagster's index has it before the creation's.
+        """
         ended: list[tuple[str, str | None]] = []
         cursor: str | None = None
         # All of them before the first is deleted: a page begins after a run that must still be there.
         while len(ended) < _MOST_RUNS:
             page = self._instance.get_runs(
-                dg.RunsFilter(statuses=list(FINISHED_STATUSES), created_before=moment),
+                dg.RunsFilter(statuses=list(FINISHED_STATUSES), updated_before=moment),
                 cursor=cursor,
                 limit=_PAGE,
                 ascending=True,

@@ -269,8 +269,9 @@ language sql security definer set search_path = ledger, pg_temp as $f$
    where id = p_id and done_at is null returning dead $f$;
 
 -- What was handled long ago; the journal, requests and deliveries stay.
+-- Planned for its values at every call: a plan without them, which PostgreSQL may choose, reads the tables whole.
 create function prune(p_age interval, p_limit int default 10000) returns bigint
-language sql security definer set search_path = ledger, pg_temp as $f$
+language sql security definer set search_path = ledger, pg_temp set plan_cache_mode = force_custom_plan as $f$
   with o as (delete from outbox where id in (select id from outbox where done_at < now() - greatest(p_age, '7 days')
                                              order by done_at, id limit p_limit) returning 1),
        i as (delete from inbox where id in (select id from inbox where processed_at < now() - greatest(p_age, '7 days')

@@ -18,10 +18,6 @@ from carousel_pipeline.run_workers.scale.scene import Scene
 
 # Whatever the present needs is far less than this; whatever grows with the past is more.
 ROWS: Final = 400
-# Queries that may read more rows, and why.
-ALLOWED: Final[Mapping[str, tuple[int, str]]] = MappingProxyType({
-    "cleanup.remembered": (5_000, "counts what is remembered: never more than the live keys and a day's worth; once a night"),
-})  # fmt: skip
 NOT_WALKED: Final = MappingProxyType({
     "backup": "reads everything: that is what it is for",
     "bench": "of a benchmark",
@@ -91,20 +87,20 @@ def nodes(plan: Plan) -> Iterator[Plan]:
         yield from nodes(child)
 
 
-def faults(plans: Sequence[Plan], rows: Mapping[str, int], limit: int = ROWS) -> list[str]:
-    """Say where more than `limit` rows are read, or could be: a table that is read whole has as many as the past made."""
-    return [fault for plan in plans for node in nodes(plan) for fault in _of_node(node, rows, limit)]
+def faults(plans: Sequence[Plan], rows: Mapping[str, int]) -> list[str]:
+    """Say where more than `ROWS` rows are read, or could be: a table that is read whole has as many as the past made."""
+    return [fault for plan in plans for node in nodes(plan) for fault in _of_node(node, rows)]
 
 
-def _of_node(node: Plan, rows: Mapping[str, int], limit: int) -> Iterator[str]:
+def _of_node(node: Plan, rows: Mapping[str, int]) -> Iterator[str]:
     kind, table = node["Node Type"], node.get("Relation Name")
     passed = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
     read = sum(node.get(key, 0) for key in passed) * node.get("Actual Loops", 1)
-    if kind == "Seq Scan" and rows.get(table or "", 0) > limit:
+    if kind == "Seq Scan" and rows.get(table or "", 0) > ROWS:
         yield f"reads all of {table}: {read:.0f} rows"
-    elif table and read > limit:
+    elif table and read > ROWS:
         yield f"{kind} reads {read:.0f} rows of {table} by {node.get('Index Name') or 'a bitmap'}"
-    elif kind == "Sort" and read > limit:
+    elif kind == "Sort" and read > ROWS:
         yield f"sorts {read:.0f} rows"
 
 
@@ -112,8 +108,7 @@ def _of_node(node: Plan, rows: Mapping[str, int], limit: int) -> Iterator[str]:
 def test_a_query_reads_no_more_than_the_present(
     aged: psycopg.Connection[Row], scene: Scene, rows: Mapping[str, int], name: str
 ) -> None:
-    limit, _ = ALLOWED.get(name, (ROWS, ""))
-    assert faults(plans_of(aged, name, parameters(name, scene)), rows, limit) == []
+    assert faults(plans_of(aged, name, parameters(name, scene)), rows) == []
 
 
 @pytest.mark.parametrize("name", [name for name in names() if name not in GROWING and _of_a_person(name)])
@@ -133,8 +128,7 @@ def test_who_came_first_and_seldom_waits_no_longer(
 def test_every_file_of_queries_is_walked_or_has_a_reason_not_to_be() -> None:
     files = {path.stem for path in (resource("sql") / "queries").iterdir()}
     assert files == FILES.keys() | NOT_WALKED.keys()
-    assert GROWING.keys() | ALLOWED.keys() <= set(names())
-    assert not GROWING.keys() & ALLOWED.keys()
+    assert GROWING.keys() <= set(names())
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ class Orchestra:
             "settle hold": self._settle,
             "run four_assets": lambda: run_four_assets(self._instance, self._key, _ACT),
             "cleanup at_work": DagsterRuns(self._instance).at_work,
+            "cleanup run": self._forget,
             "cleanup page_of_old_runs": self._old_runs,
         }
 
@@ -141,9 +142,15 @@ class Orchestra:
             if hold is None or not settle([hold], ledger, self._instance):
                 raise PermanentError("the hold of a failed run was not settled")
 
+    def _forget(self) -> None:
+        """Forget a key with a run that failed, which is made for this."""
+        self._instance.report_run_failed(self._created(_NEW_KEY, _ACT))
+        if DagsterRuns(self._instance).forget_key(_NEW_KEY) != 1:
+            raise PermanentError("a run that failed was not forgotten with its key")
+
     def _old_runs(self) -> None:
         self._instance.get_runs(
-            RunsFilter(statuses=list(FINISHED_STATUSES), created_before=datetime.now(UTC) - Ages().runs),
+            RunsFilter(statuses=list(FINISHED_STATUSES), updated_before=datetime.now(UTC) - Ages().runs),
             limit=_PAGE,
             ascending=True,
         )

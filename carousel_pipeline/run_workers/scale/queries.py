@@ -51,6 +51,7 @@ GROWING: Final[Mapping[str, str]] = MappingProxyType({
     "house.draft": "counts everybody whom an announcement would reach; once an announcement",
     "house.start": "writes a row for everybody whom it reaches; once an announcement",
     "house.erase": "looks through a month of payment notices for the person; once a person",
+    "cleanup.remembered": "counts what is remembered, never more than the live keys and a day's worth; once a night",
     "cleanup.handled_messages": "counts what a cleanup would delete; only for a dry run, by hand",
 })  # fmt: skip
 
