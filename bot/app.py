@@ -39,7 +39,7 @@ from aiohttp import web
 from psycopg_pool import PoolTimeout
 from pydantic import BaseModel
 
-from bot import handlers, keyboards, lean
+from bot import handlers, keyboards
 from bot.ban import open_to_all
 from bot.collector import Collector
 from bot.dagster_client import DagsterClient
@@ -69,6 +69,7 @@ from bot.sweeper import sweep_for_ever
 from bot.texts import DEFAULT_LOCALE, LOCALES, Texts, locale_of, texts
 from bot.throttle import Limit
 from bot.webhook import answer_http, receive
+from carousel_pipeline import lean
 from carousel_pipeline.artifacts import ArtifactStore, open_store
 from carousel_pipeline.database import async_pool
 from carousel_pipeline.errors import ConfigurationError, TransientError

@@ -242,10 +242,19 @@ class _Order:
 
 
 def warm() -> None:
-    """Import what a deck needs, which takes seconds; nothing is connected."""
-    from anthropic import AsyncAnthropic  # noqa: PLC0415 - as in write
+    """Do what a first deck needs once: the SDK imports for a second, and builds the types of answers as it meets them.
 
-    _ = AsyncAnthropic(api_key="nothing is asked").messages
+    A call is made, and answered in memory: nothing is connected.
+    """
+    import httpx2  # noqa: PLC0415 - as in write
+    from anthropic import Anthropic  # noqa: PLC0415 - as in write
+
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    content = [{"type": "text", "text": "{}"}]
+    answer = {"id": "none", "type": "message", "role": "assistant", "model": "none", "content": content, "usage": usage}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, json=answer))
+    with Anthropic(api_key="nothing is asked", http_client=httpx2.Client(transport=transport)) as client:
+        client.messages.create(model="none", max_tokens=1, messages=[{"role": "user", "content": "warm"}])
 
 
 class _UnusableError(CallFailedError):

@@ -21,6 +21,7 @@ from aiogram.types import BufferedInputFile, InputMediaDocument, InputMediaPhoto
 
 from carousel_pipeline.delivery.outcome import Arrived, Outcome, Refused, Unknown, WaitAndResend, read_failure
 from carousel_pipeline.errors import CarouselError
+from carousel_pipeline.lean import build
 
 SEND_TIMEOUT_S = 60.0
 PATIENCE_S = 180.0
@@ -57,9 +58,12 @@ def telegram_bot(token: str, api_url: str | None) -> Bot:
 
 @functools.cache
 def warm() -> tuple[type, ...]:
-    """Have the types of answers to an album built, which aiogram does with a process's first, and keep them."""
+    """Build the types that an album is sent and answered with, and keep those of answers, which pydantic would forget."""
     methods = (SendMediaGroup, SendPhoto, SendDocument)
-    return tuple(Response[method.__returning__] for method in methods)  # type: ignore[name-defined]  # known at run time
+    answers = tuple(Response[method.__returning__] for method in methods)  # type: ignore[name-defined]  # known at run time
+    # The answers are made of messages: built first, and once.
+    build((Message, InputMediaPhoto, InputMediaDocument, *methods, *answers))
+    return answers
 
 
 async def send_album(

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from carousel_pipeline import lean as _lean  # noqa: F401 (comes before every import of aiogram, see there)
+
+# isort: split
 from aiogram import Bot
 from aiogram.methods import TelegramMethod
 

@@ -26,6 +26,7 @@ from dagster._utils.log import configure_loggers
 
 from carousel_pipeline.run_workers.run_process import (
     DEFINITIONS,
+    MODULES,
     PreloadError,
     RunProcessContext,
     await_fork_server,
@@ -114,7 +115,9 @@ def serve(host: str, port: int, definitions: str = DEFINITIONS, *, finish_s: flo
         finish_s: seconds that running runs get to finish.
     """
     configure_loggers(formatter="json" if get_settings().carousel_log_format == "json" else "colored")
-    importlib.import_module(definitions)
+    # Both processes import this; before the fork, the memory is theirs together.
+    for name in (definitions, *MODULES):
+        importlib.import_module(name)
     run_processes = start_fork_server(definitions)
     terminated = threading.Event()
     workers = FuturesAwareThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="grpc")

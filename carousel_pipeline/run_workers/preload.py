@@ -11,33 +11,9 @@ import threading
 from dagster import Definitions
 
 from carousel_pipeline.memory import keep_freed
-from carousel_pipeline.run_workers.run_process import DEFINITIONS, PRELOAD_DEFINITIONS
+from carousel_pipeline.run_workers.run_process import DEFINITIONS, MODULES, PRELOAD_DEFINITIONS
 from carousel_pipeline.settings import get_settings
 
-# What Dagster and our assets import only when a run needs it. A test watches that a run imports nothing more.
-MODULES = (
-    "dagster._core.execution.plan.active",
-    "dagster._core.executor.in_process",
-    "dagster._core.instance.factory",
-    "dagster._core.launcher",
-    "dagster._core.run_coordinator",
-    "dagster._core.secrets",
-    "dagster._core.secrets.env_file",
-    "dagster._core.storage.noop_compute_log_manager",
-    "dagster._core.storage.root",
-    "dagster._core.storage.sqlite_storage",
-    "dagster._core.system_config.composite_descent",
-    "dagster._core.utility_ops",
-    "dagster._core.workspace.autodiscovery",
-    "dagster._grpc.impl",
-    "dagster._utils.test.definitions",
-    "psycopg2.extensions",
-    "psycopg2.extras",
-    "upath.implementations.local",
-    "carousel_pipeline.run_workers.coordinator",
-    "carousel_pipeline.run_workers.launcher",
-    "carousel_pipeline.run_workers.storage",
-)
 ROOMS = (
     "carousel_pipeline.assets.drawing",
     "carousel_pipeline.assets.preview",

@@ -36,6 +36,30 @@ from carousel_pipeline import turns
 DEFINITIONS = "carousel_pipeline.definitions"
 PRELOAD_DEFINITIONS = "_CAROUSEL_PRELOAD_DEFINITIONS"  # the one way to tell a fork server anything is its environment
 _PRELOAD = "carousel_pipeline.run_workers.preload"
+# What Dagster and our assets import only when a run needs it. A test watches that a run imports nothing more.
+MODULES = (
+    "dagster._core.execution.plan.active",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.factory",
+    "dagster._core.launcher",
+    "dagster._core.run_coordinator",
+    "dagster._core.secrets",
+    "dagster._core.secrets.env_file",
+    "dagster._core.storage.noop_compute_log_manager",
+    "dagster._core.storage.root",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.system_config.composite_descent",
+    "dagster._core.utility_ops",
+    "dagster._core.workspace.autodiscovery",
+    "dagster._grpc.impl",
+    "dagster._utils.test.definitions",
+    "psycopg2.extensions",
+    "psycopg2.extras",
+    "upath.implementations.local",
+    "carousel_pipeline.run_workers.coordinator",
+    "carousel_pipeline.run_workers.launcher",
+    "carousel_pipeline.run_workers.storage",
+)
 _FORK_SERVER = frozenset(
     {
         "_forkserver_address",

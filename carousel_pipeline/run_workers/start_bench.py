@@ -52,7 +52,7 @@ def bench_start(runs: int = 3) -> dict[str, Any]:
             with _up(Path(folder) / "0") as (running, seconds):
                 again.append(seconds)
                 time.sleep(_SETTLED_S)
-                memory = {part: _megabytes(pid) for part, pid in running.processes.items()}
+                memory = {part: megabytes(pid) for part, pid in running.processes.items()}
     return {
         "first_up_s": percentiles(first),
         "up_s": percentiles(again),
@@ -97,7 +97,7 @@ def _up(home: Path) -> Iterator[tuple[Running, float]]:
             process.wait(_STOP_S)
 
 
-def _megabytes(pid: int) -> int:
+def megabytes(pid: int) -> int:
     """Return the PSS of a process and all that come from it."""
     parent = psutil.Process(pid)
     shares = 0

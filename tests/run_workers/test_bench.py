@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from carousel_pipeline.run_workers.bench import _ratio, _timed_call, percentiles, row
-from carousel_pipeline.run_workers.start_bench import _import, _megabytes
+from carousel_pipeline.run_workers.start_bench import _import, megabytes
 
 
 def testpercentiles_are_in_order_and_within_the_values() -> None:
@@ -32,5 +32,5 @@ def test_a_start_is_weighed_with_its_children_and_its_imports_are_counted() -> N
     with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"here\n"
-        assert 60 <= _megabytes(process.pid) < 200  # the child's pages, in the parent's figure
+        assert 60 <= megabytes(process.pid) < 200  # the child's pages, in the parent's figure
         process.communicate(b"\n")
