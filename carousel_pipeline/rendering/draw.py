@@ -44,11 +44,11 @@ from carousel_pipeline.rendering.scene import (
     union,
 )
 from carousel_pipeline.rendering.scrim import Solution, blend, lay, profile, solve, worst_ratio
-from carousel_pipeline.rendering.surface import Surface, enlarged
+from carousel_pipeline.rendering.surface import QUAD, Surface, enlarged
 
 _GLASS_BLUR = 26.0
 _SAMPLE = 2
-_GLANCE = 4
+_GLANCE = 16
 _EMOJI_PAD = 4
 _MARK_RADIUS = 0.16
 _RESCUE_FADE = 60.0
@@ -355,8 +355,8 @@ def _line(run: GlyphRun) -> tuple[str, float]:
 
 def _draw_runs(surface: Surface, runs: Sequence[GlyphRun], text: TextBox, colour: Rgb) -> bool:
     box = union([run.bounds for run in runs])
-    left, top = int(box[0]) - 2, int(box[1]) - 2
-    width, height = int(box[2]) + 3 - left, int(box[3]) + 3 - top
+    left, top = _aligned(int(box[0]) - 2), int(box[1]) - 2
+    width, height = -_aligned(left - int(box[2]) - 3), int(box[3]) + 3 - top  # rounded up
     raster = _rasterisers.outlines
     raster.clear()
     raster.extents = hb.RasterExtents(0, 0, width, height, 0)
@@ -371,11 +371,17 @@ def _draw_runs(surface: Surface, runs: Sequence[GlyphRun], text: TextBox, colour
     drawn = raster.render()
     extents = drawn.extents
     size = extents.width, extents.height
-    ink = Image.frombuffer("L", size, drawn.buffer, "raw", "L", extents.stride, 1).getbbox()
+    pixels = drawn.buffer  # a copy each time it is asked for
+    ink = Image.frombuffer("L", size, pixels, "raw", "L", extents.stride, 1).getbbox()
     if ink is not None:
-        mask = np.frombuffer(drawn.buffer, np.uint8).reshape(extents.height, extents.stride)
-        surface.paint(colour, left + ink[0], top + ink[1], mask[ink[1] : ink[3], ink[0] : ink[2]])
+        mask = np.frombuffer(pixels, np.uint8).reshape(extents.height, extents.stride)
+        surface.stamp(colour, left, top + ink[1], mask[ink[1] : ink[3]])
     return _contains(text.box, ink, left, top, surface.image)
+
+
+def _aligned(at: int) -> int:
+    """Return the last place not right of `at` where letters may be stamped."""
+    return at // QUAD * QUAD
 
 
 def _contains(box: Box, ink: tuple[int, int, int, int] | None, left: int, top: int, image: Image.Image) -> bool:

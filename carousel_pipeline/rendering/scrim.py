@@ -5,6 +5,8 @@ needs 0.537 on pure white, so that bound is enough for a veil that may darken to
 """
 
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -101,8 +103,12 @@ def _worst(pixels: Pixels, *, brightest: bool) -> Pixels:
 
 
 def _opacity(worst: Pixels, ink: Rgb, veil: Rgb, least: float) -> float | None:
+    @cache
+    def suffices(weight: int) -> bool:
+        return worst_contrast(blend(worst, veil, weight / 256), ink) >= TARGET
+
     def reaches(opacity: float) -> bool:
-        return worst_contrast(blend(worst, veil, opacity), ink) >= TARGET
+        return suffices(round(opacity * 256))  # all that a blend sees of it
 
     if contrast(veil, ink) < TARGET or not reaches(MOST):
         return least if reaches(least) else None
@@ -136,22 +142,29 @@ def lay(
     touched = np.flatnonzero(np.round(opacity * 256))
     if not len(touched):
         return
-    first, last = int(touched[0]), int(touched[-1]) + 1
+    # Under the text all rows are veiled alike: a band of them takes one row's numbers.
+    full = np.flatnonzero(opacity == opacity.max())
+    zones = pairwise((int(touched[0]), int(full[0]), int(full[-1]) + 1, int(touched[-1]) + 1))
     # Where the veil is even across, what it adds is the same for all pixels of a row: their four channels are one number.
     lanes = 4 if across is None else width * 4
     colour, half = np.tile(np.array([*veil, 255], np.uint16), lanes // 4), np.full(lanes, 128, np.uint16)
     shares = np.float32(256) if across is None else np.repeat(across * np.float32(256), 4)
+
+    def weighed(rows: slice) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint64]]:
+        weight = np.round(opacity[rows, None] * shares).astype(np.uint16)
+        return np.uint16(256) - weight, (colour * weight + half).view(np.uint64)
+
+    narrow = weighed(slice(None)) if across is None else None
     mixed = np.empty((_BAND, width * 4), np.uint16)
-    for start in range(first, last, _BAND):
-        stop = min(start + _BAND, last)
-        rows = opacity[start:stop, None]
-        if (rows == rows[0]).all():
-            rows = rows[:1]  # as under the text
-        weight = np.round(rows * shares).astype(np.uint16)
-        band = mixed[: stop - start]
-        band[...] = flat[start:stop]  # widened apart: as part of the multiplication it would take twice as long
-        band *= np.uint16(256) - weight
-        packed = band.view(np.uint64)
-        packed += (colour * weight + half).view(np.uint64)
-        band >>= np.uint16(8)
-        flat[start:stop] = band
+    for start, end in zones:
+        for first in range(start, end, _BAND):
+            last = min(first + _BAND, end)
+            rows = slice(first, first + 1 if start == full[0] else last)
+            kept, added = (narrow[0][rows], narrow[1][rows]) if narrow else weighed(rows)
+            band = mixed[: last - first]
+            band[...] = flat[first:last]  # widened apart: as part of the multiplication it would take twice as long
+            band *= kept
+            packed = band.view(np.uint64)
+            packed += added
+            band >>= np.uint16(8)
+            flat[first:last] = band

@@ -7,6 +7,8 @@ What must stay true: `image` and `rgbx` are the same memory; blending rounds exa
 of the two paints.
 """
 
+from functools import cache, lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -18,6 +20,10 @@ Mask = npt.NDArray[np.uint8]
 _OPAQUE = 255
 _SOFT = 0.25
 _FACTOR = 8
+_HALF = 128
+QUAD = 4
+"""Pixels that letters are painted by at once."""
+_Quad = np.dtype((np.void, 4 * QUAD))
 
 
 class Surface:
@@ -63,6 +69,28 @@ class Surface:
         edges = np.flatnonzero(soft)
         self._blend(edges, max(0, left), max(0, top), mask, np.full(edges.size, number))
 
+    def stamp(self, colour: Rgb, left: int, top: int, mask: Mask) -> None:
+        """Paint a colour through a mask of letters: mostly empty, so only those four pixels are blended that have some ink.
+
+        `left` and the widths of mask and surface are multiples of `QUAD`, and the mask is contiguous.
+        """
+        height, width = mask.shape
+        if min(left, top) < 0 or left + width > self.packed.shape[1] or top + height > self.packed.shape[0]:
+            self.paint(colour, left, top, mask)
+            return
+        inked = mask.view(np.uint32)
+        at = np.flatnonzero(inked != 0)
+        shares = inked.reshape(-1)[at].view(np.uint8)
+        row, across = self.packed.shape[1] // QUAD, width // QUAD
+        at += at // across * (row - across) + (top * row + left // QUAD)
+        quads = self.rgbx.reshape(-1, 4 * QUAD).view(_Quad)[:, 0]
+        mixed = quads[at].view(np.uint8).astype(np.uint16)
+        mixed *= _lanes()[_OPAQUE - shares].view(np.uint16)
+        whole = mixed.view(np.uint64)
+        whole += _weighted(colour)[shares]
+        _rounded(mixed)
+        quads[at] = mixed.astype(np.uint8).view(_Quad)
+
     def place(self, source: "Surface", left: int, top: int, mask: Mask | None = None) -> None:
         """Paint another surface, or the part of it that a mask of its size shows, with its corner at (left, top)."""
         if mask is None:
@@ -92,9 +120,8 @@ class Surface:
         mixed *= np.uint16(_OPAQUE) - weight
         weight *= over.view(np.uint8)
         mixed += weight
-        mixed += np.uint16(128)
-        mixed += mixed >> np.uint16(8)
-        mixed >>= np.uint16(8)
+        mixed += np.uint16(_HALF)
+        _rounded(mixed)
         flat[at] = mixed.astype(np.uint8).view(np.uint32)
 
     def rectangle(self, colour: Rgb, box: tuple[int, int, int, int]) -> None:
@@ -119,6 +146,25 @@ class Surface:
 def _number(colour: Rgb) -> np.uint32:
     packed: np.uint32 = np.array([*colour, _OPAQUE], np.uint8).view(np.uint32)[0]
     return packed
+
+
+def _rounded(sums: npt.NDArray[np.uint16]) -> None:
+    """Divide weighted sums plus a half by 255, in place and as Pillow does."""
+    sums += sums >> np.uint16(8)
+    sums >>= np.uint16(8)
+
+
+@cache
+def _lanes() -> npt.NDArray[np.uint64]:
+    """Return each 8-bit value in four lanes of 16 bits, so that a pixel's channels are weighted by one look-up."""
+    return np.arange(_OPAQUE + 1, dtype=np.uint64) * np.uint64(0x0001000100010001)
+
+
+@lru_cache(maxsize=64)
+def _weighted(colour: Rgb) -> npt.NDArray[np.uint64]:
+    """Return a colour times each 8-bit value, plus a half, in four lanes of 16 bits."""
+    shares = np.arange(_OPAQUE + 1, dtype=np.uint16)[:, None]
+    return (shares * np.array([*colour, _OPAQUE], np.uint16) + np.uint16(_HALF)).view(np.uint64)[:, 0]
 
 
 def _soft(mask: Mask) -> npt.NDArray[np.bool_]:

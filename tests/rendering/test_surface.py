@@ -50,6 +50,17 @@ def test_painting_through_a_mask_is_what_pillow_would_do(corner: tuple[int, int]
     assert np.array_equal(np.asarray(placed.image), np.asarray(expected))
 
 
+@pytest.mark.parametrize("corner", [(4, 3), (0, 0), (-4, 2), (40, 35)])
+def test_letters_are_stamped_as_pillow_would_paint_them(corner: tuple[int, int]) -> None:
+    mask = np.where(_RANDOM.random((9, 16)) < 0.4, _RANDOM.integers(0, 256, (9, 16)), 0).astype(np.uint8)
+    mask[2, :8] = 255
+    base = _image(48, 40)
+    stamped = Surface.of(base)
+    stamped.stamp((200, 3, 99), *corner, mask)
+    base.paste((200, 3, 99), corner, Image.fromarray(mask))
+    assert np.array_equal(np.asarray(stamped.image), np.asarray(base))
+
+
 def test_enlarging_is_linear() -> None:
     small = _image(12, 9)
     found = enlarged(np.asarray(small.convert("RGBX")), 90, 70)
