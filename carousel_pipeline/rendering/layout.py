@@ -6,10 +6,10 @@ deck, not the slide, so that swiping shows one hand; one slide with far more tex
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from carousel_pipeline.rendering import bidi
 from carousel_pipeline.rendering.brand import Brand, with_brand
@@ -33,14 +33,12 @@ from carousel_pipeline.rendering.scene import (
     overlap,
     union,
 )
+from carousel_pipeline.rendering.sizes import STEPS, Steps, deck_steps, largest
 from carousel_pipeline.rendering.style import RoleStyle, Style, Text
 from carousel_pipeline.rendering.text import Clean, parse, sanitize
 from carousel_pipeline.rendering.typeset import Column, Inks, Spacing, height, spacing, typeset
 from carousel_pipeline.requests import Deck, Ratio, Slide
 
-_STEPS = 24
-_OUTLIER = 6
-_FEW = 3
 _PARTED_HEADING = 10
 _STRETCH = 0.8
 _EMPTY = 0.11
@@ -52,6 +50,8 @@ _CALMEST = 7
 # How far a body's step may lie above its heading's, and from where on that is worth a size of its own.
 _APART = 10
 _WORTH = 2
+# How many times as large as its body a heading is at least that gives way to it.
+_STANDS_OUT = 1.3
 _SHADE_FADE = 150
 _SHORT_LINE = 0.61
 # Below which size a picture gives way: on a slide that is read sooner than on one that is looked at.
@@ -75,13 +75,16 @@ def layout_deck(deck: Deck, style: Style, ratio: Ratio, brand: Brand | None = No
         _plan(slide, index + 1, len(deck.slides), deck.language, style, canvas, handle, logo, from_right=from_right)
         for index, slide in enumerate(deck.slides)
     ]
-    headings = _deck_steps([(plan.slide.role, plan.steps.heading) for plan in plans])
-    bodies = _deck_steps([(plan.slide.role, plan.steps.body) for plan in plans])
-    steps = [_Steps(heading, body) for (heading, _), (body, _) in zip(headings, bodies, strict=True)]
+    headings = deck_steps([(plan.slide.role, plan.steps.heading) for plan in plans])
+    bodies = deck_steps([(plan.slide.role, plan.steps.body) for plan in plans])
+    own = [_own_steps(plan, *shared) for plan, *shared in zip(plans, headings, bodies, strict=True)]
+    # A list whose heading gave way may be large enough now for all to share its size.
+    bodies = deck_steps([(plan.slide.role, sizes.body) for plan, sizes in zip(plans, own, strict=True)])
+    steps = [Steps(sizes.heading, min(sizes.body, body)) for sizes, body in zip(own, bodies, strict=True)]
     # A long heading in smaller type is no surprise; body text that changes its size is.
     shrunk = [
-        body if plan.body.items else heading
-        for plan, (_, heading), (_, body) in zip(plans, headings, bodies, strict=True)
+        sizes.body < body if plan.body.items else sizes.heading < heading
+        for plan, sizes, heading, body in zip(plans, steps, headings, bodies, strict=True)
     ]
     plans = _stretched(plans, steps)
     slides = tuple(
@@ -95,17 +98,37 @@ def _read_from_right(deck: Deck) -> bool:
     return sum(bidi.base_level(slide.heading) for slide in deck.slides) * 2 > len(deck.slides)
 
 
-def _deck_steps(found: Sequence[tuple[str, int]]) -> list[tuple[int, bool]]:
-    """Return each slide's step of size, of headings or bodies, and whether it stands below its deck's."""
-    shared: dict[str, int] = {}
-    for role in {role for role, _ in found}:
-        steps = sorted(step for other, step in found if other == role)
-        outlier = len(steps) >= _FEW and steps[1] - steps[0] >= _OUTLIER
-        shared[role] = steps[1] if outlier else steps[0]
-    return [(min(step, shared[role]), step < shared[role]) for role, step in found]
+def _own_steps(plan: "_Plan", of_headings: int, of_bodies: int) -> Steps:
+    """Return a slide's sizes: its deck's, or below them, where a long heading gives way before its body does."""
+    own = Steps(min(plan.steps.heading, of_headings), min(plan.steps.body, of_bodies))
+    if own.body == of_bodies or not plan.body.items:
+        return own
+    whole = _words_whole(plan)
+
+    def shares(body: int) -> bool:
+        least = _least_heading(plan, body)
+        return least <= own.heading and _fits(plan, Steps(least, body), whole_words=whole)
+
+    body = largest(own.body, of_bodies, shares)
+    if body == own.body:
+        return own
+    least = _least_heading(plan, body)
+    return Steps(largest(least, own.heading, lambda step: _fits(plan, Steps(step, body), whole_words=whole)), body)
 
 
-def _stretched(plans: Sequence["_Plan"], steps: Sequence["_Steps"]) -> list["_Plan"]:
+def _least_heading(plan: "_Plan", body: int) -> int:
+    """Return the smallest step at which a heading still stands out from its body."""
+    enough = _size(plan.role.body, body) * _STANDS_OUT
+    return next((step for step in range(STEPS + 1) if _size(plan.role.heading, step) >= enough), STEPS + 1)
+
+
+def _words_whole(plan: "_Plan") -> bool:
+    """Return whether some size keeps the heading's words whole."""
+    width = plan.column[2] - plan.column[0]
+    return not plan.heading.parts_words(width / _size(plan.role.heading, 0))
+
+
+def _stretched(plans: Sequence["_Plan"], steps: Sequence[Steps]) -> list["_Plan"]:
     """Give the room that no slide of a role needs for text to its pictures, the same to all of them.
 
     A slide that would still be empty for the most part of its column gets a larger picture of its own.
@@ -135,14 +158,7 @@ def _with_regions(plan: "_Plan", extra: int) -> "_Plan":
     return replace(plan, picture=picture, column=column, extra=extra)
 
 
-class _Steps(NamedTuple):
-    """Sizes of heading and body, from 0 (smallest) to `_STEPS` (largest)."""
-
-    heading: int
-    body: int
-
-
-_SMALLEST = _Steps(0, 0)
+_SMALLEST = Steps(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +185,7 @@ class _Plan:
     number: Block | None
     missing: tuple[LayoutWarning, ...]
     from_right: bool
-    steps: _Steps = _SMALLEST
+    steps: Steps = _SMALLEST
     extra: int = 0
 
 
@@ -218,7 +234,7 @@ def _shrinkable(plan: _Plan) -> int:
     if frame.place == "full" or plan.canvas.wide:
         return 0
     comfort = _COMFORT[plan.slide.role]
-    missing = _set(plan, _Steps(comfort, comfort), quick=True).needed - (plan.column[3] - plan.column[1])
+    missing = _set(plan, Steps(comfort, comfort), quick=True).needed - (plan.column[3] - plan.column[1])
     usable = plan.canvas.height - plan.canvas.top - plan.canvas.bottom
     least = _SMALLEST_ROUND if frame.place in {"disc", "arch"} else _SMALLEST_PICTURE
     return -max(0, min(math.ceil(missing), round(usable * (frame.share - least))))
@@ -250,7 +266,7 @@ class _Set:
 
 
 def _size(text: Text, step: int) -> int:
-    return round(text.smallest + (text.largest - text.smallest) * step / _STEPS)
+    return round(text.smallest + (text.largest - text.smallest) * step / STEPS)
 
 
 def _gaps(plan: _Plan, *, body: bool) -> float:
@@ -261,7 +277,7 @@ def _gaps(plan: _Plan, *, body: bool) -> float:
     return between + (number.size * (plan.number.top + 0.06) + plan.role.gap if number and plan.number else 0)
 
 
-def _set(plan: _Plan, steps: _Steps, *, quick: bool = False) -> _Set:
+def _set(plan: _Plan, steps: Steps, *, quick: bool = False) -> _Set:
     """Break the texts at their sizes; `quick` is enough to know whether they fit."""
     role = plan.role
     width = plan.column[2] - plan.column[0]
@@ -282,7 +298,7 @@ def _shape(text: Text) -> Literal["ragged", "even"]:
     return "even" if text.balance else "ragged"
 
 
-def _fits(plan: _Plan, steps: _Steps, *, whole_words: bool) -> bool:
+def _fits(plan: _Plan, steps: Steps, *, whole_words: bool) -> bool:
     width = plan.column[2] - plan.column[0]
     if whole_words and plan.heading.parts_words(width / _size(plan.role.heading, steps.heading)):
         return False
@@ -294,33 +310,21 @@ def _fits(plan: _Plan, steps: _Steps, *, whole_words: bool) -> bool:
     )
 
 
-def _best_steps(plan: _Plan) -> _Steps:
+def _best_steps(plan: _Plan) -> Steps:
     """Return the largest sizes that fit; a heading keeps its words whole if any size allows that."""
-    width = plan.column[2] - plan.column[0]
-    whole = not plan.heading.parts_words(width / _size(plan.role.heading, 0))
-    step = _largest(
-        0, _STEPS if whole else _PARTED_HEADING, lambda step: _fits(plan, _Steps(step, step), whole_words=whole)
+    whole = _words_whole(plan)
+    step = largest(
+        0, STEPS if whole else _PARTED_HEADING, lambda step: _fits(plan, Steps(step, step), whole_words=whole)
     )
     return _larger_body(plan, _calmer(plan, step, whole_words=whole), whole_words=whole)
 
 
-def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
-    """Return the largest step up to `high` that fits; `low` is taken to."""
-    while low < high:
-        middle = (low + high + 1) // 2
-        if fits(middle):
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _larger_body(plan: _Plan, step: int, *, whole_words: bool) -> _Steps:
+def _larger_body(plan: _Plan, step: int, *, whole_words: bool) -> Steps:
     """Return the sizes with a larger body where only the heading kept it small: one word more would have wrapped."""
-    low, high = step + _WORTH, min(_STEPS, step + _APART)
-    if low > high or not plan.body.items or not _fits(plan, _Steps(step, low), whole_words=whole_words):
-        return _Steps(step, step)
-    return _Steps(step, _largest(low, high, lambda body: _fits(plan, _Steps(step, body), whole_words=whole_words)))
+    low, high = step + _WORTH, min(STEPS, step + _APART)
+    if low > high or not plan.body.items or not _fits(plan, Steps(step, low), whole_words=whole_words):
+        return Steps(step, step)
+    return Steps(step, largest(low, high, lambda body: _fits(plan, Steps(step, body), whole_words=whole_words)))
 
 
 def _calmer(plan: _Plan, step: int, *, whole_words: bool) -> int:
@@ -331,7 +335,7 @@ def _calmer(plan: _Plan, step: int, *, whole_words: bool) -> int:
     for smaller in range(step - 1, max(_CALMEST, step - _CALM_STEPS) - 1, -1):
         if not unrest:
             break
-        if (rest := _unrest(plan, smaller)) < unrest and _fits(plan, _Steps(smaller, smaller), whole_words=whole_words):
+        if (rest := _unrest(plan, smaller)) < unrest and _fits(plan, Steps(smaller, smaller), whole_words=whole_words):
             calmest, unrest = smaller, rest
     return calmest
 
@@ -406,7 +410,7 @@ def _inks(plan: _Plan, ground: str) -> Inks:
     return Inks(text, accent, mark, mark_fill)
 
 
-def _place(plan: _Plan, steps: _Steps, *, shrunk: bool) -> SlideLayout:
+def _place(plan: _Plan, steps: Steps, *, shrunk: bool) -> SlideLayout:
     role, canvas, style = plan.role, plan.canvas, plan.style
     tried, warnings = _set(plan, steps), list(plan.missing)
     if steps.heading == 0:

@@ -18,7 +18,7 @@ from carousel_pipeline.rendering import bidi
 from carousel_pipeline.rendering.breaks import hyphenations, opportunities
 from carousel_pipeline.rendering.fonts import Shaped, Voice, shape, voice
 from carousel_pipeline.rendering.style import Font
-from carousel_pipeline.rendering.text import GRAPHEME, NBSP, Emphasis, Paragraph, glue, graphemes
+from carousel_pipeline.rendering.text import GRAPHEME, NBSP, Emphasis, Paragraph, glue, graphemes, introduces
 
 ELLIPSIS = "…"
 _CAP = 0.74
@@ -30,6 +30,8 @@ _CROWDED_LEADING = 1.14
 _WIDOW = 0.3
 _LONE_WORD = 0.5
 _LONE = 0.45
+# So many spaces inside of it make what never parts a phrase, which may stand alone.
+_PHRASE = 2
 # A pause is a good place to end a line, but not a line as short as that, which is a hole in a paragraph.
 _SHORT = 0.3
 _HOLE = 0.8
@@ -244,7 +246,7 @@ def _arranged(  # noqa: C901  # one loop, the hottest of a layout
     extents = [(unit.width, unit.space) for unit in units]
     limit = measure + 1e-6
     senses = [0.0, *(_PAUSES.get(unit.text[-1:], 0.0) for unit in units)]
-    strays = _strays(units, senses) if even else [0.0] * (count + 1)
+    strays = _strays(units, senses, even=even)
     # For each number of units set: lines, raggedness, and where the last of these lines starts.
     best: list[tuple[int, float, int]] = [(0, 0.0, 0)]
     for end in range(1, count + 1):
@@ -265,7 +267,7 @@ def _arranged(  # noqa: C901  # one loop, the hottest of a layout
                     cost -= senses[end]
                 else:
                     cost += _HOLE * (slack - _SHORT)
-            elif start == end - 1 and width < measure * _LONE:
+            elif start == end - 1 and width < measure * _LONE and units[start].text.count(NBSP) < _PHRASE:
                 cost += _LONE_WORD
             found = min(found, (so_far + 1, cost, start))
         best.append(found)
@@ -278,21 +280,28 @@ def _arranged(  # noqa: C901  # one loop, the hottest of a layout
     return broken[::-1]
 
 
-def _strays(units: Sequence[Unit], senses: Sequence[float]) -> list[float]:
-    """Return what it costs to end a line after so many units: a short word alone beyond a pause belongs to the other line."""
-    stray = [unit.width <= _STRAY_WIDTH for unit in units]
+def _strays(units: Sequence[Unit], senses: Sequence[float], *, even: bool) -> list[float]:
+    """Return what it costs to end a line after so many units: a word that leans on the next belongs to the other line.
+
+    So does, where lines are even, a short word alone beyond a pause.
+    """
+    stray = [even and unit.width <= _STRAY_WIDTH for unit in units]
     costs = [0.0] * (len(units) + 1)
-    for end in range(2, len(units)):
-        if (stray[end - 1] and senses[end - 1] and not senses[end]) or (
-            stray[end] and senses[end + 1] and not senses[end]
-        ):
+    for end in range(1, len(units)):
+        alone = end > 1 and (
+            (stray[end - 1] and senses[end - 1] and not senses[end])
+            or (stray[end] and senses[end + 1] and not senses[end])
+        )
+        if alone or introduces(units[end - 1].text):
             costs[end] = _STRAY
     return costs
 
 
 def ends_astray(line: Line) -> bool:
-    """Return whether a line ends with a short word that belongs to the next one."""
+    """Return whether a line ends with a word that belongs to the next one."""
     *before, last = line.units
+    if introduces(last.text):
+        return True
     ended = bool(before) and before[-1].text[-1:] in _PAUSES
     return ended and last.width <= _STRAY_WIDTH and last.text[-1:] not in _PAUSES
 

@@ -174,7 +174,8 @@ def without_markup(text: str) -> str:
 
 
 _SHORT_WORD = regex.compile(
-    r"(?<=^|[\s\u00a0(«„“\"])(?:\p{L}{1,2}|не|ни|для|или|при|под|над|без|про|как|что|the|and|for|not) (?=\S)",
+    r"(?<=^|[\s\u00a0(«„“\"])(?!(?:бы|ли|же|б|ж) )"  # noqa: RUF001  # Cyrillic
+    r"(?:\p{L}{1,2}|для|или|при|под|над|без|про|как|что|чем|ибо|изо|обо|ото|the|and|for|not|but|nor|via|per|our|its) (?=\S)",  # noqa: RUF001  # as above
     regex.IGNORECASE,
 )
 _PARTICLE = regex.compile(r"(?<=\p{L}) (?=(?:бы|ли|же|б|ж)(?!\p{L}))", regex.IGNORECASE)  # noqa: RUF001  # Cyrillic
@@ -185,6 +186,20 @@ _SIGN_AND_NUMBER = regex.compile(r"(?<=[№§$€£]) (?=\d)")
 _SIGN_AT_END = regex.compile(rf"(?<=\S) (?={_PICTOGRAM}+(?:[\s.,!?…]|$))")
 _SIGN_AT_START = regex.compile(rf"^{_PICTOGRAM} (?=\S)")
 _INITIALS = regex.compile(r"(?<=(?:^|[\s\u00a0])\p{Lu}\.) (?=\p{Lu})")
+
+
+# Too long to be tied to what they introduce, which would make headings small, yet no line should end on them.
+_INTRODUCING = frozenset((
+    "хотя", "если", "чтобы", "чтоб", "когда", "пока", "либо", "зато", "лишь", "даже", "ведь", "потому", "через", "перед",
+    "между", "после", "около", "ради", "кроме", "вместо", "среди", "из-за", "из-под",
+    "with", "from", "into", "onto", "over", "than", "that", "when", "while", "because", "until", "about", "after", "before",
+    "under", "between", "without", "your", "their",
+))  # fmt: skip
+
+
+def introduces(unit: str) -> bool:
+    """Return whether what ends with this word leans on what follows: a conjunction, a preposition."""
+    return unit.rpartition(NBSP)[2].lower().lstrip('(«„“"') in _INTRODUCING
 
 
 @lru_cache(maxsize=2048)

@@ -148,6 +148,20 @@ def test_one_crowded_slide_shrinks_alone_and_says_so(make_deck: MakeDeck) -> Non
     assert [warning.kind for warning in layout.warnings[3]] == ["shrunk"]
 
 
+@pytest.mark.parametrize("style", ["bauhaus", "bold", "botanical", "gradient", "kids", "paper", "swiss"])
+def test_a_list_under_a_long_heading_keeps_the_size_of_its_deck(style: str, make_deck: MakeDeck) -> None:
+    items = "- выпишите всё на лист\n- вычеркните лишнее\n- поставьте одну дату\n- покажите список другу"
+    long = "Сначала закройте открытые вкладки в голове, а потом беритесь за новое"
+    short = ("Начните с малого", "- откройте файл\n- напишите строчку\n- включите таймер")
+    deck = make_deck([("a", ""), short, (long, items), short, ("b", "")], "ru")
+    layout = layout_deck(deck, load_style(style), "4:5")
+    assert not layout.warnings
+    bodies = [text.size for slide in layout.slides[1:4] for text in slide.texts if text.name == "body"]
+    headings = [text.size for slide in layout.slides[1:4] for text in slide.texts if text.name == "heading"]
+    assert len(set(bodies)) == 1
+    assert headings[0] == headings[2] > headings[1] > bodies[1]
+
+
 def test_more_text_is_never_larger(make_deck: MakeDeck) -> None:
     sizes = []
     for count in (5, 20, 40, 80, 120, 139):

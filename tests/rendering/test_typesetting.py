@@ -271,3 +271,22 @@ def test_a_heading_beside_a_picture_is_no_ladder(make_deck: MakeDeck) -> None:
         ]
         heading = layout_deck(make_deck(copies), load_style(style), "16:9").slides[0].texts[0]
         assert len(heading.lines) <= 4, style
+
+
+@pytest.mark.parametrize("style", load_styles())
+def test_no_line_of_a_heading_ends_on_a_conjunction(style: str, make_deck: MakeDeck) -> None:
+    copy = [
+        ("Почему мы откладываем важное, **хотя** знаем цену", "Семь идей, чтобы начать, когда совсем нет сил"),
+        ("Сохраните, чтобы не потерять", ""),
+        ("Конец", ""),
+    ]
+    for ratio in CANVASES:
+        for slide in layout_deck(make_deck(copy, "ru"), load_style(style), ratio).slides:
+            ends = [line.split()[-1].lower() for text in slide.texts[:2] for line in text.lines[:-1]]
+            assert not {"хотя", "чтобы", "когда", "и", "не", "мы"} & set(ends), (ratio, ends)
+
+
+def test_a_phrase_may_be_a_last_line() -> None:
+    for measure in (13.0, 15.0, 16.0):
+        lines = _texts(_block("поставьте одну дату, но не больше", "ru"), measure, even=False)
+        assert lines == ["поставьте одну дату,", "но не больше"]
