@@ -402,7 +402,7 @@ language sql security definer set search_path = pay, pg_temp as $f$
 -- Which of the transactions that a provider lists are not in the books, in the order given. With a missing one the bot is asked
 -- to look for itself: it believes the provider, not us.
 create function pay.stars_audit(p_seen jsonb) returns setof int
-language plpgsql security definer set search_path = pay, ledger, pg_temp as $f$
+language plpgsql security definer set search_path = pay, ledger, pg_temp set plan_cache_mode = force_generic_plan as $f$
 declare missing int[];
 begin
   select coalesce(array_agg(t.n::int order by t.n), '{}') into missing

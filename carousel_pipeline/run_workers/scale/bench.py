@@ -2,12 +2,14 @@
 
 Every past lies in databases of its own on one server. Everything is asked of all of them in turn, round after round, so that a
 neighbour's load falls on all alike; a ratio is the median of the rounds' own. The first of two calls is not counted: it warms
-what a system at work has warm.
+what a system at work has warm. Who asks and who answers share a core, for waking another one takes as long as the shortest query
+and happens to some connections and not to others: these seemed to grow.
 """
 
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,7 +58,8 @@ def bench_scale(history: Sequence[int] = PASTS) -> dict[str, Any]:
         begun = time.perf_counter()
         systems = {size: stack.enter_context(_aged(server, Path(folder), size)) for size in pasts}
         made_s = time.perf_counter() - begun
-        asked = _in_turns({size: system.queries(measured=True) for size, system in systems.items()}, _QUERY_ROUNDS)
+        with _core_shared():
+            asked = _in_turns({size: system.queries(measured=True) for size, system in systems.items()}, _QUERY_ROUNDS)
         acted = _in_turns({size: system.acts() for size, system in systems.items()}, _ACT_ROUNDS)
         grown = _in_turns({size: system.growing() for size, system in systems.items()}, _GROWING_ROUNDS)
         sizes = systems[pasts[-1]].megabytes()
@@ -108,7 +111,7 @@ class _System:
     def _question(self, name: str) -> Timed:
         statement, values, role = query(name), parameters(name, self._scene), role_of(name)
         if role not in self._connections:
-            self._connections[role] = self._stack.enter_context(closing(connect(self._urls[0], role)))
+            self._connections[role] = _bring(self._stack.enter_context(closing(connect(self._urls[0], role))))
         connection = self._connections[role]
         with connection.transaction(force_rollback=True):
             connection.execute(query("monitoring.patience"))
@@ -152,6 +155,26 @@ def _aged(server: EmbeddedPostgres, folder: Path, size: int) -> Iterator[_System
         make_dagster_past(instance, dagster_url, url, size)
         instance.add_dynamic_partitions(bench_partitions.name or "", [str(request) for request in scene.open])
         yield _System((url, dagster_url), scene, Orchestra(instance, url, scene), stack)
+
+
+@contextmanager
+def _core_shared() -> Iterator[None]:
+    """Keep this process on one core, and with it the servers of the connections that are opened meanwhile."""
+    if sys.platform != "linux":
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _bring(connection: psycopg.Connection[Row]) -> psycopg.Connection[Row]:
+    if sys.platform == "linux":
+        os.sched_setaffinity(connection.info.backend_pid, os.sched_getaffinity(0))
+    return connection
 
 
 def _in_turns(asked: Mapping[int, Mapping[str, Timed]], rounds: int) -> Timings:
