@@ -35,7 +35,7 @@ from carousel_pipeline.rendering.scene import (
 )
 from carousel_pipeline.rendering.sizes import STEPS, Steps, deck_steps, largest
 from carousel_pipeline.rendering.style import RoleStyle, Style, Text
-from carousel_pipeline.rendering.text import Clean, parse, sanitize
+from carousel_pipeline.rendering.text import Clean, introduces, parse, sanitize
 from carousel_pipeline.rendering.typeset import Column, Inks, Spacing, height, spacing, typeset
 from carousel_pipeline.requests import Deck, Ratio, Slide
 
@@ -347,7 +347,8 @@ def _unrest(plan: _Plan, step: int) -> int:
     widths = [line.width for line in lines]
     ladder = plan.canvas.wide and len(lines) > _LADDER
     jagged = len(lines) > 2 and min(widths[:-1]) < max(widths) * _SHORT_LINE  # two lines are no shape
-    return 3 * ladder + jagged + any(map(ends_astray, lines[:-1]))
+    astray = any(ends_astray(line) or introduces(line.units[-1].text) for line in lines[:-1])
+    return 3 * ladder + jagged + astray
 
 
 def _cut(plan: _Plan, tried: _Set) -> tuple[_Set, list[LayoutWarning]]:

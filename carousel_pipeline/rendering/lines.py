@@ -38,6 +38,8 @@ _HOLE = 0.8
 # Width of a word that a pause cuts off from what it belongs to, at a line's end or start, and what that costs.
 _STRAY_WIDTH = 2.6
 _STRAY = 0.1
+# What it costs to part a highlight, which then looks like two.
+_PARTED_MARK = 0.2
 _MANY = 90
 _ENDING = 3
 _TOGETHER = 8
@@ -283,7 +285,7 @@ def _arranged(  # noqa: C901  # one loop, the hottest of a layout
 def _strays(units: Sequence[Unit], senses: Sequence[float], *, even: bool) -> list[float]:
     """Return what it costs to end a line after so many units: a word that leans on the next belongs to the other line.
 
-    So does, where lines are even, a short word alone beyond a pause.
+    So does, where lines are even, a short word alone beyond a pause; and a highlight stays in one piece.
     """
     stray = [even and unit.width <= _STRAY_WIDTH for unit in units]
     costs = [0.0] * (len(units) + 1)
@@ -294,14 +296,14 @@ def _strays(units: Sequence[Unit], senses: Sequence[float], *, even: bool) -> li
         )
         if alone or introduces(units[end - 1].text):
             costs[end] = _STRAY
+        if _marked(units[end - 1].space_emphasis):
+            costs[end] += _PARTED_MARK
     return costs
 
 
 def ends_astray(line: Line) -> bool:
-    """Return whether a line ends with a word that belongs to the next one."""
+    """Return whether a line ends with a short word that a pause cuts off from what follows, where it belongs."""
     *before, last = line.units
-    if introduces(last.text):
-        return True
     ended = bool(before) and before[-1].text[-1:] in _PAUSES
     return ended and last.width <= _STRAY_WIDTH and last.text[-1:] not in _PAUSES
 

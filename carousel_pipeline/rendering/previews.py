@@ -1,12 +1,13 @@
-"""Small albums of every style, for the bot's style picker: `python -m carousel_pipeline.rendering.previews`.
+"""Albums that show what the product makes: `python -m carousel_pipeline.rendering.previews`.
 
-Three slides in each interface language, over the procedural painter's pictures, so a preview shows what the product really makes:
-`assets_static/styles/previews/{style}_{en|ru}_{1|2|3}.jpg`. Run it after a visible change of a style and commit them.
+For the bot's style picker three slides of every style in each interface language,
+`assets_static/styles/previews/{style}_{en|ru}_{1|2|3}.jpg`; for newcomers `assets_static/examples/{en|ru}.json`.
+All over the procedural painter's pictures, so they are what is really delivered. Run it after a visible change and commit them.
 """
 
 import asyncio
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,6 +24,8 @@ from carousel_pipeline.rendering.style import Style, load_styles
 from carousel_pipeline.requests import Deck, Slide
 
 SIZE = (540, 675)
+_EXAMPLE_SIZE = (864, 1080)
+_EXAMPLE_STYLE = "editorial"
 _QUALITY = 84
 _COPY: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
@@ -47,10 +50,6 @@ _COPY: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
 )
 
 
-def _folder() -> Path:
-    return resource("assets_static") / "styles" / "previews"
-
-
 def _deck(language: str) -> Deck:
     roles = ("cover", "body", "last")
     slides = (
@@ -60,29 +59,33 @@ def _deck(language: str) -> Deck:
     return Deck(language=language, slides=tuple(slides))
 
 
-async def _write(style: Style, language: str) -> None:
+async def _write(deck: Deck, style: Style, brand: Brand | None, size: tuple[int, int], files: Sequence[Path]) -> None:
     width, height = canvas("4:5")
-    layout = layout_deck(_deck(language), style, "4:5", Brand(handle="@carousel"))
-    for slide in layout.slides:
+    layout = layout_deck(deck, style, "4:5", brand)
+    for slide, file in zip(layout.slides, files, strict=True):
         brief = PictureBrief(
-            prompt="", palette=style.palette, family=style.picture_family, seed="preview", position=slide.position, total=3,
-            width=width, height=height,
+            prompt="", palette=style.palette, family=style.picture_family, seed="preview", position=slide.position,
+            total=len(files), width=width, height=height,
         )  # fmt: skip
         picture = await ProceduralPainter().paint(brief, None)
         image, _, _ = draw_slide(slide, picture.data)
         stream = io.BytesIO()
-        image.resize(SIZE, Image.Resampling.LANCZOS).save(
+        image.resize(size, Image.Resampling.LANCZOS).save(
             stream, "JPEG", quality=_QUALITY, subsampling=0, optimize=True
         )
-        (_folder() / f"{style.id}_{language}_{slide.position}.jpg").write_bytes(stream.getvalue())
+        file.write_bytes(stream.getvalue())
 
 
 def main() -> None:
     """Write every album anew."""
-    _folder().mkdir(exist_ok=True)
-    for style in load_styles().values():
-        for language in _COPY:
-            asyncio.run(_write(style, language))
+    previews, examples = (resource("assets_static") / folder for folder in ("styles/previews", "examples"))
+    for language in _COPY:
+        for style in load_styles().values():
+            files = [previews / f"{style.id}_{language}_{number}.jpg" for number in (1, 2, 3)]
+            asyncio.run(_write(_deck(language), style, Brand(handle="@carousel"), SIZE, files))
+        shown = Deck.model_validate_json((examples / f"{language}.json").read_text(encoding="utf-8"))
+        files = [examples / language / f"{number:02}.jpg" for number in range(1, len(shown.slides) + 1)]
+        asyncio.run(_write(shown, load_styles()[_EXAMPLE_STYLE], None, _EXAMPLE_SIZE, files))
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def without_markup(text: str) -> str:
 
 
 _SHORT_WORD = regex.compile(
-    r"(?<=^|[\s\u00a0(«„“\"])(?!(?:бы|ли|же|б|ж) )"  # noqa: RUF001  # Cyrillic
+    r"(?<=^|[\s\u00a0(«„“\"])(?!(?:бы|ли|же|б|ж|it|us|me|up) )"  # noqa: RUF001  # Cyrillic; they lean on what stands before them
     r"(?:\p{L}{1,2}|для|или|при|под|над|без|про|как|что|чем|ибо|изо|обо|ото|the|and|for|not|but|nor|via|per|our|its) (?=\S)",  # noqa: RUF001  # as above
     regex.IGNORECASE,
 )

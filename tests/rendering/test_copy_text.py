@@ -78,6 +78,7 @@ def test_lists_are_recognised() -> None:
         ("пришёл бы", "пришёл~бы"),
         ("пришёл бы вовремя", "пришёл~бы вовремя"),
         ("чем раньше", "чем~раньше"),
+        ("save it for Monday", "save it for~Monday"),
         ("small but quick", "small but~quick"),
         ("№ 5", "№~5"),
         ("до 23 минут внимания", "до~23~минут внимания"),

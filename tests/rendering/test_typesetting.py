@@ -290,3 +290,8 @@ def test_a_phrase_may_be_a_last_line() -> None:
     for measure in (13.0, 15.0, 16.0):
         lines = _texts(_block("поставьте одну дату, но не больше", "ru"), measure, even=False)
         assert lines == ["поставьте одну дату,", "но не больше"]
+
+
+def test_a_highlight_is_parted_only_where_it_must() -> None:
+    lines = _texts(_block("Start with ==two minutes=="), 9.0, even=True)
+    assert lines == ["Start with", "two minutes"]
