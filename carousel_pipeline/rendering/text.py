@@ -193,10 +193,11 @@ _INTRODUCING = frozenset((
     "хотя", "если", "чтобы", "чтоб", "когда", "пока", "либо", "зато", "лишь", "даже", "ведь", "потому", "через", "перед",
     "между", "после", "около", "ради", "кроме", "вместо", "среди", "из-за", "из-под",
     "with", "from", "into", "onto", "over", "than", "that", "when", "while", "because", "until", "about", "after", "before",
-    "under", "between", "without", "your", "their",
+    "under", "between", "without",
 ))  # fmt: skip
 
 
+@lru_cache(maxsize=8192)
 def introduces(unit: str) -> bool:
     """Return whether what ends with this word leans on what follows: a conjunction, a preposition."""
     return unit.rpartition(NBSP)[2].lower().lstrip('(«„“"') in _INTRODUCING
