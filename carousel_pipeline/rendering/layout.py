@@ -45,6 +45,8 @@ _EMPTY = 0.11
 # A longer Chinese text needs the room that breaking between phrases costs.
 _FEW_SIGNS = 90
 _CALM_STEPS = 12
+# What share of its size one fault of a heading's shape is worth: a cover a quarter smaller is no better for even lines.
+_FAULT = 0.15
 _LADDER = 4
 _CALMEST = 7
 # How far a body's step may lie above its heading's, and from where on that is worth a size of its own.
@@ -332,8 +334,9 @@ def _calmer(plan: _Plan, step: int, *, whole_words: bool) -> int:
     if not plan.role.heading.balance:
         return step
     calmest, unrest = step, _unrest(plan, step)
+    least = _size(plan.role.heading, step) * (1 - _FAULT * unrest)
     for smaller in range(step - 1, max(_CALMEST, step - _CALM_STEPS) - 1, -1):
-        if not unrest:
+        if not unrest or _size(plan.role.heading, smaller) < least:
             break
         if (rest := _unrest(plan, smaller)) < unrest and _fits(plan, Steps(smaller, smaller), whole_words=whole_words):
             calmest, unrest = smaller, rest
@@ -341,14 +344,14 @@ def _calmer(plan: _Plan, step: int, *, whole_words: bool) -> int:
 
 
 def _unrest(plan: _Plan, step: int) -> int:
-    """Return how far a heading is from a calm shape: a ladder beside its picture, a short line amid long ones, a word astray."""
+    """Return how far a heading is from a calm shape: a ladder of lines, a short one amid long ones, a word astray."""
     measure = (plan.column[2] - plan.column[0]) / _size(plan.role.heading, step)
     lines = plan.heading.wrap(measure, _shape(plan.role.heading))
     widths = [line.width for line in lines]
-    ladder = plan.canvas.wide and len(lines) > _LADDER
+    ladder = len(lines) > _LADDER
     jagged = len(lines) > 2 and min(widths[:-1]) < max(widths) * _SHORT_LINE  # two lines are no shape
     astray = any(ends_astray(line) or introduces(line.units[-1].text) for line in lines[:-1])
-    return 3 * ladder + jagged + astray
+    return (3 if plan.canvas.wide else 1) * ladder + jagged + astray
 
 
 def _cut(plan: _Plan, tried: _Set) -> tuple[_Set, list[LayoutWarning]]:

@@ -273,6 +273,13 @@ def test_a_heading_beside_a_picture_is_no_ladder(make_deck: MakeDeck) -> None:
         assert len(heading.lines) <= 4, style
 
 
+def test_a_cover_is_not_a_quarter_smaller_for_even_lines(make_deck: MakeDeck) -> None:
+    copies = [("You sleep eight hours and the morning is still hard", "Seven reasons"), ("a", ""), ("b", "")]
+    for style in ("clean", "editorial", "gradient", "luxe", "neon", "swiss"):
+        heading = layout_deck(make_deck(copies), load_style(style), "16:9").slides[0].texts[0]
+        assert [line.split()[0] for line in heading.lines] == ["You", "eight", "and", "is"], style
+
+
 @pytest.mark.parametrize("style", load_styles())
 def test_no_line_of_a_heading_ends_on_a_conjunction(style: str, make_deck: MakeDeck) -> None:
     copy = [
