@@ -1,7 +1,8 @@
 """Albums that show what the product makes: `python -m carousel_pipeline.rendering.previews`.
 
 For the bot's style picker three slides of every style in each interface language,
-`assets_static/styles/previews/{style}_{en|ru}_{1|2|3}.jpg`; for newcomers `assets_static/examples/{en|ru}.json`.
+`assets_static/styles/previews/{style}_{en|ru}_{1|2|3}.jpg`; for newcomers the deck `assets_static/examples/{en|ru}.json`, its
+slides beside it in `{en|ru}/`.
 All over the procedural painter's pictures, so they are what is really delivered. Run it after a visible change and commit them.
 """
 
